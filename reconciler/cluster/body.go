@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Identity is what an apply adds to the rendered body.
+type Identity struct {
+	Installation    string // label of this installation
+	UID             string // the object must still be this one; any, when empty
+	ResourceVersion string // and unchanged since; any, when empty
+}
+
+// RequestBody is the body of an apply: the rendered one with id added. Nothing
+// else of it is decoded.
+func RequestBody(body plumbline.Body, id Identity) ([]byte, error) {
+	var all, md map[string]json.RawMessage
+	if err := json.Unmarshal(body.Reveal(), &all); err != nil {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body is not a JSON object")
+	}
+	if err := json.Unmarshal(all["metadata"], &md); err != nil || md == nil {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body has no metadata")
+	}
+	labels := map[string]string{}
+	if l := md["labels"]; len(l) > 0 {
+		if err := json.Unmarshal(l, &labels); err != nil {
+			return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "metadata.labels is not a map of strings")
+		}
+	}
+	labels[plumbline.LabelInstallation] = id.Installation
+	md["labels"] = mustJSON(labels)
+	if id.UID != "" {
+		md["uid"] = mustJSON(id.UID)
+	}
+	if id.ResourceVersion != "" {
+		md["resourceVersion"] = mustJSON(id.ResourceVersion)
+	}
+	all["metadata"] = mustJSON(md)
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(all); err != nil {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body does not encode")
+	}
+	return buf.Bytes(), nil
+}

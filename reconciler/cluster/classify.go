@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// ErrConflict marks a write that was refused because the object is not, or no
+// longer, the one that was observed: look again and decide anew.
+var ErrConflict = errors.New("the object changed meanwhile")
+
+// ErrNotFound marks an object that does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Classify turns a failed request into a plumbline.Error. The API server
+// quotes what it refuses, and webhooks say what they like, so for a Secret its
+// words are replaced by what they are about.
+func Classify(op string, ref plumbline.Ref, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &plumbline.Error{Op: op, Ref: ref, Kind: plumbline.KindTransient, Err: err}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		if errors.Is(err, context.Canceled) {
+			return e
+		}
+		if ref.Kind == "Secret" && ref.Group == "" {
+			e.Err = errors.New(transportCause(err))
+		}
+		return e
+	}
+	s := status.Status()
+	cause := errors.New(message(ref, s))
+	e.Err = cause
+	switch s.Code {
+	case http.StatusUnauthorized:
+		e.Kind = plumbline.KindDenied
+		e.Err = errors.New("the API server does not accept the credentials; check the kubeconfig or the ServiceAccount's token")
+	case http.StatusForbidden:
+		e.Kind = plumbline.KindDenied
+		if namespaceTerminating(s) {
+			e.Kind, e.After = plumbline.KindWaiting, notServedRetry
+		}
+	case http.StatusNotFound:
+		e.Err = fmt.Errorf("%w: %w", ErrNotFound, cause)
+		if op == "apply" { // its namespace, or its kind
+			e.Kind, e.After = plumbline.KindWaiting, notServedRetry
+		}
+	case http.StatusConflict:
+		e.Kind = plumbline.KindTransient
+		if hasCause(s, metav1.CauseTypeFieldManagerConflict) {
+			e.Kind = plumbline.KindDenied
+			break
+		}
+		e.Err = fmt.Errorf("%w: %w", ErrConflict, cause)
+	case http.StatusUnprocessableEntity:
+		e.Kind = plumbline.KindInvalid
+		if causeField(s, "metadata.uid") {
+			e.Kind = plumbline.KindTransient
+			e.Err = fmt.Errorf("%w: %w", ErrConflict, cause)
+		}
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		e.Kind = plumbline.KindInvalid
+	case http.StatusTooManyRequests:
+		if d, ok := apierrors.SuggestsClientDelay(err); ok {
+			e.After = time.Duration(d) * time.Second
+		}
+	}
+	return e
+}
+
+// message is the API server's message, or for a Secret only what it is about.
+func message(ref plumbline.Ref, s metav1.Status) string {
+	if ref.Kind != "Secret" || ref.Group != "" {
+		return s.Message
+	}
+	m := fmt.Sprintf("the API server refused it (%d %s)", s.Code, s.Reason)
+	if s.Details == nil {
+		return m
+	}
+	var about []string
+	for _, c := range s.Details.Causes {
+		if c.Field != "" {
+			about = append(about, fmt.Sprintf("%s at %s", c.Type, c.Field))
+		} else if c.Type != "" {
+			about = append(about, string(c.Type))
+		}
+	}
+	if len(about) > 0 {
+		m += ": " + strings.Join(about, ", ")
+	}
+	return m + "; its words are not shown, because they may quote the Secret"
+}
+
+// transportCause keeps of a failed connection only what cannot quote a body.
+func transportCause(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	default:
+		return "no answer from the API server"
+	}
+}
+
+func hasCause(s metav1.Status, t metav1.CauseType) bool {
+	if s.Details == nil {
+		return false
+	}
+	for _, c := range s.Details.Causes {
+		if c.Type == t {
+			return true
+		}
+	}
+	return false
+}
+
+func causeField(s metav1.Status, field string) bool {
+	if s.Details == nil {
+		return false
+	}
+	for _, c := range s.Details.Causes {
+		if c.Field == field {
+			return true
+		}
+	}
+	return false
+}
+
+func namespaceTerminating(s metav1.Status) bool {
+	return hasCause(s, "NamespaceTerminating")
+}

@@ -1,0 +1,257 @@
+// Package cluster is Plumbline's way to a Kubernetes API server.
+//
+// It sends the few kinds of requests that Plumbline makes, each marked with
+// its class in the user agent, asks for metadata only wherever bodies are not
+// needed, and turns every failure into a plumbline.Error whose text cannot
+// hold the value of a Secret. It decides nothing and keeps nothing but the
+// discovery of kinds.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Class tells what a request is for. It stands in the user agent, so that an
+// audit log can count requests by class.
+type Class string
+
+// The classes of requests.
+const (
+	ClassObject Class = "object" // reads and writes of managed objects
+	ClassWatch  Class = "watch"
+	ClassState  Class = "state" // inventory, environment record, discovery, installation
+)
+
+const partial = "as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+// acceptMetadata asks for metadata and nothing else: no fallback to whole
+// objects is offered.
+const (
+	acceptMetadata     = "application/vnd.kubernetes.protobuf;" + partial + ",application/json;" + partial
+	acceptMetadataList = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+)
+
+// Options of a Client.
+type Options struct {
+	Config    *rest.Config
+	Version   string // Plumbline's own, for the user agent
+	UserAgent string // appended to the user agent; tests tell their requests apart by it
+	// Observe, if set, is told of every request that was answered.
+	Observe func(class Class, verb string, code int)
+}
+
+// Client sends requests to one API server. It is safe for concurrent use.
+type Client struct {
+	rest      *rest.RESTClient
+	discovery discovery.DiscoveryInterface
+	kinds     *kinds
+	agents    map[Class]string
+}
+
+// New makes a Client; it sends nothing.
+func New(o Options) (*Client, error) {
+	cfg := rest.CopyConfig(o.Config)
+	cfg.QPS = -1 // the API server's own priority and fairness is the limit
+	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	cfg.ContentType = "application/json"
+	cfg.NegotiatedSerializer = metainternalversionscheme.Codecs.WithoutConversion()
+	cfg.GroupVersion = &schema.GroupVersion{}
+	cfg.APIPath = "/unused"
+	agents := map[Class]string{}
+	for _, c := range []Class{ClassObject, ClassWatch, ClassState} {
+		agents[c] = fmt.Sprintf("plumbline/%s (%s)%s", o.Version, c, o.UserAgent)
+	}
+	cfg.UserAgent = agents[ClassState]
+	if o.Observe != nil {
+		cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			return &observer{next: next, observe: o.Observe, agents: agents}
+		})
+	}
+	hc, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
+	rc, err := rest.RESTClientForConfigAndClient(cfg, hc)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
+	dc, err := discovery.NewDiscoveryClientForConfigAndClient(cfg, hc)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
+	return &Client{rest: rc, discovery: dc, kinds: newKinds(), agents: agents}, nil
+}
+
+// observer tells of every answered request.
+type observer struct {
+	next    http.RoundTripper
+	observe func(Class, string, int)
+	agents  map[Class]string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := o.next.RoundTrip(r)
+	if err != nil {
+		return resp, err
+	}
+	class := ClassState
+	for c, agent := range o.agents {
+		if r.UserAgent() == agent {
+			class = c
+		}
+	}
+	o.observe(class, r.Method, resp.StatusCode)
+	return resp, nil
+}
+
+// request prepares a request for the object, or with no name for the
+// collection, of ref.
+func (c *Client) request(r *rest.Request, class Class, k Kind, ns, name string) *rest.Request {
+	path := []string{"apis", k.Group, k.Version}
+	if k.Group == "" {
+		path = []string{"api", k.Version}
+	}
+	if k.Namespaced && ns != "" {
+		path = append(path, "namespaces", ns)
+	}
+	path = append(path, k.Resource)
+	if name != "" {
+		path = append(path, name)
+	}
+	return r.AbsPath(path...).SetHeader("User-Agent", c.agents[class])
+}
+
+// Apply describes one server-side apply.
+type Apply struct {
+	Ref     plumbline.Ref
+	Version string // API version to apply in, without its group
+	Body    []byte // the whole request body
+	Force   bool
+	DryRun  bool
+}
+
+// Apply sends one server-side apply and returns the metadata of the object
+// after it, and whether the apply created it.
+func (c *Client) Apply(ctx context.Context, a Apply) (*metav1.ObjectMeta, bool, error) {
+	k, err := c.Kind(ctx, a.Ref.GroupKind(), a.Version)
+	if err != nil {
+		return nil, false, err
+	}
+	r := c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, a.Ref.Namespace, a.Ref.Name).
+		Param("fieldManager", plumbline.FieldManager).
+		Param("fieldValidation", metav1.FieldValidationStrict).
+		SetHeader("Accept", acceptMetadata).
+		Body(a.Body)
+	if a.Force {
+		r.Param("force", "true")
+	}
+	if a.DryRun {
+		r.Param("dryRun", metav1.DryRunAll)
+	}
+	code := 0
+	m, err := metaOf(r.Do(ctx).StatusCode(&code))
+	if err != nil {
+		return nil, false, Classify("apply", a.Ref, err)
+	}
+	return m, code == http.StatusCreated, nil
+}
+
+// Precondition of a delete: what the object must still be.
+type Precondition struct {
+	UID             string
+	ResourceVersion string // any, when empty
+}
+
+// Delete deletes the object of ref if it still is what pre says. It returns
+// nil metadata when the object is gone, and its metadata when finalizers are
+// pending.
+func (c *Client) Delete(ctx context.Context, ref plumbline.Ref, version string, pre Precondition) (*metav1.ObjectMeta, error) {
+	k, err := c.Kind(ctx, ref.GroupKind(), version)
+	if err != nil {
+		return nil, err
+	}
+	uid := types.UID(pre.UID)
+	opts := metav1.DeleteOptions{
+		TypeMeta:      metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		Preconditions: &metav1.Preconditions{UID: &uid},
+	}
+	if pre.ResourceVersion != "" {
+		opts.Preconditions.ResourceVersion = &pre.ResourceVersion
+	}
+	policy := metav1.DeletePropagationBackground
+	opts.PropagationPolicy = &policy
+	res := c.request(c.rest.Delete(), ClassObject, k, ref.Namespace, ref.Name).
+		SetHeader("Accept", acceptMetadata+",application/json").
+		SetHeader("Content-Type", "application/json").
+		Body(mustJSON(opts)).
+		Do(ctx)
+	if err := res.Error(); err != nil {
+		return nil, Classify("delete", ref, err)
+	}
+	if obj, err := res.Get(); err == nil {
+		if p, ok := obj.(*metav1.PartialObjectMetadata); ok && p.DeletionTimestamp != nil {
+			return &p.ObjectMeta, nil
+		}
+	}
+	return nil, nil
+}
+
+// Get reads the metadata of one object.
+func (c *Client) Get(ctx context.Context, ref plumbline.Ref, version string) (*metav1.ObjectMeta, error) {
+	k, err := c.Kind(ctx, ref.GroupKind(), version)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metaOf(c.request(c.rest.Get(), ClassObject, k, ref.Namespace, ref.Name).
+		SetHeader("Accept", acceptMetadata).
+		Do(ctx))
+	if err != nil {
+		return nil, Classify("read", ref, err)
+	}
+	return m, nil
+}
+
+// List reads the metadata of every object of a kind, in one namespace or with
+// ns "" in all of them.
+func (c *Client) List(ctx context.Context, k Kind, ns string) ([]metav1.PartialObjectMetadata, error) {
+	obj, err := c.request(c.rest.Get(), ClassObject, k, ns, "").
+		SetHeader("Accept", acceptMetadataList).
+		Param("resourceVersion", "0").
+		Do(ctx).Get()
+	if err != nil {
+		return nil, Classify("list", plumbline.Ref{Group: k.Group, Kind: k.Name}, err)
+	}
+	list, ok := obj.(*metav1.PartialObjectMetadataList)
+	if !ok {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "list "+k.GroupKind().String(), "the API server answered with %T, not metadata", obj)
+	}
+	return list.Items, nil
+}
+
+func metaOf(r rest.Result) (*metav1.ObjectMeta, error) {
+	obj, err := r.Get()
+	if err != nil {
+		if runtime.IsNotRegisteredError(err) {
+			return nil, fmt.Errorf("the API server answered with a whole object where metadata was asked for")
+		}
+		return nil, err
+	}
+	p, ok := obj.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return nil, fmt.Errorf("the API server answered with %T, not metadata", obj)
+	}
+	return &p.ObjectMeta, nil
+}

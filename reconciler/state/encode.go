@@ -1,0 +1,136 @@
+package state
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"unique"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// format is the first byte of everything this package encodes.
+const format = 1
+
+// maxDecoded bounds what a damaged or hostile ConfigMap may unpack to.
+const maxDecoded = 64 << 20
+
+// wireShard is the JSON form of a shard. Field sets are listed once, entries
+// point at them.
+type wireShard struct {
+	Sets    []string    `json:"sets,omitempty"`
+	Entries []wireEntry `json:"entries"`
+}
+
+type wireEntry struct {
+	Group     string           `json:"g,omitempty"`
+	Kind      string           `json:"k"`
+	Namespace string           `json:"ns,omitempty"`
+	Name      string           `json:"n"`
+	Version   string           `json:"v"`
+	Service   string           `json:"s,omitempty"`
+	Origin    plumbline.Origin `json:"o,omitzero"`
+	Checksum  string           `json:"c,omitempty"`
+	UID       string           `json:"u,omitempty"`
+	Keep      bool             `json:"keep,omitempty"`
+	Verified  *wireRecord      `json:"ok,omitempty"`
+}
+
+type wireRecord struct {
+	drift.Record
+	Set int `json:"set"`
+}
+
+func encodeShard(entries []Entry) ([]byte, error) {
+	w := wireShard{Entries: make([]wireEntry, 0, len(entries))}
+	sets := map[drift.FieldSet]int{}
+	for _, e := range entries {
+		we := wireEntry{
+			Group: e.Ref.Group, Kind: e.Ref.Kind, Namespace: e.Ref.Namespace, Name: e.Ref.Name,
+			Version: e.Version, Service: e.Service, Origin: e.Origin, Checksum: e.Checksum, UID: e.UID, Keep: e.Keep,
+		}
+		if e.Verified.UID != "" {
+			i, ok := sets[e.Verified.Fields]
+			if !ok {
+				i = len(w.Sets)
+				sets[e.Verified.Fields] = i
+				w.Sets = append(w.Sets, e.Verified.Fields.Value())
+			}
+			we.Verified = &wireRecord{Record: e.Verified, Set: i}
+		}
+		w.Entries = append(w.Entries, we)
+	}
+	return pack(w)
+}
+
+func decodeShard(data []byte, project string) ([]Entry, error) {
+	var w wireShard
+	if err := unpack(data, &w); err != nil {
+		return nil, err
+	}
+	out := make([]Entry, 0, len(w.Entries))
+	for _, we := range w.Entries {
+		e := Entry{
+			Ref:     plumbline.Ref{Group: we.Group, Kind: we.Kind, Namespace: we.Namespace, Name: we.Name},
+			Version: we.Version, Project: project, Service: we.Service, Origin: we.Origin,
+			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep,
+		}
+		if e.Ref.Kind == "" || e.Ref.Name == "" {
+			return nil, fmt.Errorf("read inventory: an entry has no kind or no name")
+		}
+		if we.Verified != nil {
+			if we.Verified.Set < 0 || we.Verified.Set >= len(w.Sets) {
+				return nil, fmt.Errorf("read inventory: %s points at field set %d of %d", e.Ref, we.Verified.Set, len(w.Sets))
+			}
+			e.Verified = we.Verified.Record
+			e.Verified.Fields = unique.Make(w.Sets[we.Verified.Set])
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// pack encodes v as the format byte and gzipped JSON: the same value, the same
+// bytes.
+func pack(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.WriteByte(format)
+	zw, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("pack state: %w", err)
+	}
+	if err := json.NewEncoder(zw).Encode(v); err != nil {
+		return nil, fmt.Errorf("pack state: %w", err)
+	}
+	if err := zw.Close(); err != nil {
+		return nil, fmt.Errorf("pack state: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func unpack(data []byte, v any) error {
+	if len(data) == 0 {
+		return fmt.Errorf("read state: empty")
+	}
+	if data[0] != format {
+		return fmt.Errorf("read state: format %d, this version of Plumbline reads %d", data[0], format)
+	}
+	zr, err := gzip.NewReader(bytes.NewReader(data[1:]))
+	if err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(zr, maxDecoded+1))
+	if err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	if len(raw) > maxDecoded {
+		return fmt.Errorf("read state: more than %d bytes", maxDecoded)
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// Package state is what Plumbline remembers on the cluster it keeps: the
+// inventory of what it owns, and the record of each environment.
+//
+// Both live in ConfigMaps of Plumbline's namespace. The inventory is always a
+// superset of what may exist: an object is written down before it is created
+// and struck out after it is gone. No value of any Secret is in it.
+package state
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// Entry is one object of the inventory. Without a UID it is planned: its
+// create was about to be sent. With one it is owned.
+type Entry struct {
+	Ref      plumbline.Ref
+	Version  string // API version, without the group, that it was last applied in
+	Project  string
+	Service  string
+	Origin   plumbline.Origin
+	Checksum string // of the content that was last applied; empty when that is not certain
+	UID      string
+	Keep     bool         // plumbline.AnnotationPrune: disabled
+	Verified drift.Record // zero when the object is not verified
+}
+
+// Owned tells whether the object is known to be ours.
+func (e Entry) Owned() bool { return e.UID != "" }
+
+// Inventory is the set of objects that one environment owns, or may own. It is
+// not safe for concurrent use.
+type Inventory struct {
+	entries map[plumbline.Ref]Entry
+	dirty   map[string]bool // projects whose shard must be written
+	soft    map[string]bool // projects whose shard is worth writing, but can wait
+}
+
+// NewInventory returns an empty inventory.
+func NewInventory() *Inventory {
+	return &Inventory{entries: map[plumbline.Ref]Entry{}, dirty: map[string]bool{}, soft: map[string]bool{}}
+}
+
+// Len is the number of entries.
+func (inv *Inventory) Len() int { return len(inv.entries) }
+
+// Get returns the entry of ref.
+func (inv *Inventory) Get(ref plumbline.Ref) (Entry, bool) {
+	e, ok := inv.entries[ref]
+	return e, ok
+}
+
+// Put sets an entry. Its shard must be written, unless nothing changed; where
+// only the verified record, or the place in the repository, changed, the
+// writing can wait.
+func (inv *Inventory) Put(e Entry) {
+	old, ok := inv.entries[e.Ref]
+	if ok && old == e {
+		return
+	}
+	inv.entries[e.Ref] = e
+	old.Verified, old.Origin = e.Verified, e.Origin
+	if ok && old == e {
+		inv.soft[e.Project] = true
+		return
+	}
+	inv.dirty[e.Project] = true
+	if ok && old.Project != e.Project {
+		inv.dirty[old.Project] = true
+	}
+}
+
+// Drop strikes out the entry of ref.
+func (inv *Inventory) Drop(ref plumbline.Ref) {
+	if e, ok := inv.entries[ref]; ok {
+		delete(inv.entries, ref)
+		inv.dirty[e.Project] = true
+	}
+}
+
+// Refs of all entries, sorted.
+func (inv *Inventory) Refs() []plumbline.Ref {
+	return slices.SortedFunc(maps.Keys(inv.entries), plumbline.Ref.Compare)
+}
+
+// Kinds of all entries, sorted.
+func (inv *Inventory) Kinds() []plumbline.GroupKind {
+	set := map[plumbline.GroupKind]bool{}
+	for r := range inv.entries {
+		set[r.GroupKind()] = true
+	}
+	return slices.SortedFunc(maps.Keys(set), plumbline.GroupKind.Compare)
+}
+
+// Services counts the different services that have an entry.
+func (inv *Inventory) Services() int {
+	type service struct{ project, id string }
+	set := map[service]bool{}
+	for _, e := range inv.entries {
+		if e.Service != "" {
+			set[service{e.Project, e.Service}] = true
+		}
+	}
+	return len(set)
+}
+
+// Dirty tells whether a shard must be written, and whether one is worth
+// writing.
+func (inv *Inventory) Dirty() (must, may bool) { return len(inv.dirty) > 0, len(inv.soft) > 0 }
+
+// project returns the entries of one project, sorted by Ref.
+func (inv *Inventory) project(name string) []Entry {
+	var out []Entry
+	for _, e := range inv.entries {
+		if e.Project == name {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
+	return out
+}

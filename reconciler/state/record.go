@@ -1,0 +1,26 @@
+package state
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Record is what is remembered of an environment as a whole. Values of other
+// packages are kept as JSON: this package does not know what they mean.
+type Record struct {
+	Applied string `json:"applied,omitempty"` // SHA of the last commit that was applied, in part or whole
+	Good    string `json:"good,omitempty"`    // SHA of the last commit that was applied as a whole: what is healed to
+	Run     int64  `json:"run"`               // number of the last run that wrote
+	// Cluster is the uid of the Namespace kube-system: another one means that
+	// the verified records are of another cluster.
+	Cluster string `json:"cluster,omitempty"`
+	// Deletes are the times of deletes that the prune budget still counts.
+	Deletes json.RawMessage `json:"deletes,omitempty"`
+	// Outbox holds the statuses that are wanted and those that were accepted.
+	Outbox json.RawMessage `json:"outbox,omitempty"`
+	// Drifts are the objects that drifted and were not healed yet, and the last
+	// heal: what the drift status says.
+	Drifts json.RawMessage `json:"drifts,omitempty"`
+	// Saved is when the record was written, for `plumbline status`.
+	Saved time.Time `json:"saved,omitzero"`
+}

@@ -1,0 +1,242 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Labels and keys of the ConfigMaps. None of the labels of managed objects is
+// among them, so the watch of ConfigMaps does not see the state.
+const (
+	labelEnvironment = "plumbline.dev/state"
+	labelProject     = "plumbline.dev/state-project"
+
+	keyRecord  = "record"
+	keyEntries = "entries"
+)
+
+// maxShard is the size in bytes of the encoded entries of one ConfigMap. The
+// API server takes 1 MiB.
+const maxShard = 700 << 10
+
+// Store keeps the state of one environment. It is not safe for concurrent use:
+// each environment has one loop, and the loop has the store.
+type Store struct {
+	client      corev1client.ConfigMapInterface
+	environment string
+	versions    map[string]string   // resourceVersion by ConfigMap name
+	parts       map[string][]string // ConfigMap names by project
+	record      []byte              // as it was last read or written
+}
+
+// New makes a Store on the ConfigMaps of Plumbline's namespace; it sends
+// nothing.
+func New(client corev1client.ConfigMapInterface, environment string) *Store {
+	return &Store{client: client, environment: environment, versions: map[string]string{}, parts: map[string][]string{}}
+}
+
+// Name of the ConfigMap of a project's part; project "" is for the environment
+// as a whole.
+func (s *Store) name(project string, part int) string {
+	n := "plumbline-inventory-" + s.environment
+	if project != "" {
+		n += "-" + project
+	}
+	if part > 0 {
+		n += "." + strconv.Itoa(part+1)
+	}
+	return n
+}
+
+// Loaded is what Load found.
+type Loaded struct {
+	Inventory *Inventory
+	Record    Record
+	// Found is false where no state is kept yet, or where it was deleted.
+	Found bool
+	// Damaged says what of the inventory could not be read; its objects are
+	// unknown, so nothing of them may be pruned.
+	Damaged error
+}
+
+// Load reads the whole state: one list.
+func (s *Store) Load(ctx context.Context) (Loaded, error) {
+	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: labelEnvironment + "=" + s.environment})
+	if err != nil {
+		return Loaded{}, classify("read inventory", err)
+	}
+	out := Loaded{Inventory: NewInventory()}
+	clear(s.versions)
+	clear(s.parts)
+	var damaged []error
+	for i := range list.Items {
+		cm := &list.Items[i]
+		project := cm.Labels[labelProject]
+		s.versions[cm.Name] = cm.ResourceVersion
+		s.parts[project] = append(s.parts[project], cm.Name)
+		if data, ok := cm.BinaryData[keyRecord]; ok {
+			s.record = data
+			if err := unpack(data, &out.Record); err != nil {
+				damaged = append(damaged, fmt.Errorf("ConfigMap %s: %w", cm.Name, err))
+			} else {
+				out.Found = true
+			}
+		}
+		entries, err := decodeShard(cm.BinaryData[keyEntries], project)
+		if err != nil {
+			damaged = append(damaged, fmt.Errorf("ConfigMap %s: %w", cm.Name, err))
+			continue
+		}
+		for _, e := range entries {
+			out.Inventory.entries[e.Ref] = e
+		}
+	}
+	out.Damaged = errors.Join(damaged...)
+	return out, nil
+}
+
+// Save writes the shards of inv that must be written, and with soft those that
+// are worth it; and the record, in the same request as the shard of the objects
+// without a project. With a nil record that shard is written only if it must be.
+//
+// The environment's own shard comes last, so that a record never speaks of
+// entries that were not written.
+func (s *Store) Save(ctx context.Context, inv *Inventory, rec *Record, soft bool) error {
+	projects := map[string]bool{}
+	for p := range inv.dirty {
+		projects[p] = true
+	}
+	if soft {
+		for p := range inv.soft {
+			projects[p] = true
+		}
+	}
+	own := projects[""]
+	delete(projects, "")
+	for _, p := range slices.Sorted(maps.Keys(projects)) {
+		if err := s.saveProject(ctx, inv, p, nil); err != nil {
+			return err
+		}
+	}
+	if own || rec != nil {
+		return s.saveProject(ctx, inv, "", rec)
+	}
+	return nil
+}
+
+func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string, rec *Record) error {
+	shards, err := split(inv.project(project))
+	if err != nil {
+		return &plumbline.Error{Op: "write inventory", Kind: plumbline.KindInternal, Err: err}
+	}
+	var names []string
+	for i, data := range shards {
+		name := s.name(project, i)
+		binary := map[string][]byte{keyEntries: data}
+		if project == "" && i == 0 {
+			if rec != nil {
+				if s.record, err = pack(rec); err != nil {
+					return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: err}
+				}
+			}
+			binary[keyRecord] = s.record
+		}
+		if err := s.put(ctx, name, project, binary); err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	for _, old := range s.parts[project] {
+		if !slices.Contains(names, old) {
+			if err := s.client.Delete(ctx, old, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return classify("write inventory", err)
+			}
+			delete(s.versions, old)
+		}
+	}
+	s.parts[project] = names
+	delete(inv.dirty, project)
+	delete(inv.soft, project)
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, name, project string, binary map[string][]byte) error {
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            name,
+			ResourceVersion: s.versions[name],
+			Labels:          map[string]string{plumbline.LabelManagedBy: plumbline.ManagedBy, labelEnvironment: s.environment},
+		},
+		BinaryData: binary,
+	}
+	if project != "" {
+		cm.Labels[labelProject] = project
+	}
+	var saved *corev1.ConfigMap
+	var err error
+	if cm.ResourceVersion == "" {
+		saved, err = s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: plumbline.FieldManager})
+	} else {
+		saved, err = s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: plumbline.FieldManager})
+		if apierrors.IsNotFound(err) {
+			cm.ResourceVersion = ""
+			saved, err = s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: plumbline.FieldManager})
+		}
+	}
+	if err != nil {
+		return classify("write inventory", err)
+	}
+	s.versions[name] = saved.ResourceVersion
+	return nil
+}
+
+// split encodes entries into as few shards as fit.
+func split(entries []Entry) ([][]byte, error) {
+	data, err := encodeShard(entries)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) <= maxShard || len(entries) < 2 {
+		return [][]byte{data}, nil
+	}
+	var out [][]byte
+	n := len(data)/maxShard + 1
+	for chunk := range slices.Chunk(entries, (len(entries)+n-1)/n) {
+		parts, err := split(chunk)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, parts...)
+	}
+	return out, nil
+}
+
+func classify(op string, err error) error {
+	e := &plumbline.Error{Op: op, Kind: plumbline.KindTransient, Err: err}
+	switch {
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		e.Kind = plumbline.KindDenied
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		e.Kind = plumbline.KindDenied
+		e.Err = fmt.Errorf("%w: another Plumbline keeps this environment; stop one of them", ErrTaken)
+	case apierrors.IsNotFound(err) && strings.Contains(err.Error(), "namespaces"):
+		e.Kind = plumbline.KindWaiting
+	}
+	return e
+}
+
+// ErrTaken marks a write that was refused because the state changed under us:
+// it must be loaded again before anything else is done.
+var ErrTaken = errors.New("the inventory was changed by someone else")
