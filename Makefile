@@ -1,6 +1,103 @@
-# `make help` lists the targets.
+# Everything a person or a machine does with this repository. `make help` lists
+# the targets. Servers and tools are built from nested modules into the user's
+# cache directory (fixtures/servers/build); bin/ links to them.
+
+VERSION  ?= $(shell git describe --tags --always --dirty)
+FUZZTIME ?= 30s
+IMAGE    ?= plumbline:$(VERSION)
+
+# Every module of the repository, the main one first; nested ones are not part
+# of `./...`.
+MODULES := $(shell git ls-files 'go.mod' '*/go.mod' | xargs -n 1 dirname)
+NESTED  := $(filter-out .,$(MODULES))
+# Nested modules are linted and tested with the flags that their binaries are
+# built with, or Kubernetes would be compiled once more.
+AS_BUILT := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -mod=readonly'
+
 SERVER := go run ./fixtures/servers/buildserver
 
+# Packages whose tests talk to servers run one after another, the others not.
+SERVERS_PKG := github.com/plumbline-dev/plumbline/fixtures/servers
+WITH_SERVERS = go list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}{{range .XTestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}' ./... \
+	| sed -n 's|^$(SERVERS_PKG) ||p' | sort -u
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: build
+build: ## Build bin/plumbline
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/plumbline ./cmd/plumbline
+
 .PHONY: devcluster
-devcluster: ## Build bin/devcluster and bin/kubectl (cached; minutes the first time)
+devcluster: ## Build bin/devcluster, a Kubernetes API server, and bin/kubectl (minutes, once)
 	@$(SERVER) devcluster kubectl
+
+.PHONY: demo
+demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=script plays it by itself
+	go run ./fixtures/demo
+
+.PHONY: test
+test: doctor devcluster ## Run all tests, with the race detector, against one API server
+	@set -e; \
+	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
+	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
+	echo "go test -race: packages without servers"; \
+	go test -race $$pure; \
+	if [ -n "$$served" ]; then \
+		echo "go test -race: packages with servers"; \
+		bin/devcluster -- go test -race -p 1 -count=1 $$served; \
+	fi
+	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
+		echo "go test: $$module"; \
+		(cd $$module && $(AS_BUILT) go test ./...); \
+	done
+
+.PHONY: bench
+bench: devcluster ## Run all benchmarks: allocations, and requests at the API server
+	bin/devcluster -- go test -run '^$$' -bench . -benchmem -p 1 -count=1 ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME (30s)
+	@set -e; for package in $$(go list ./...); do \
+		for name in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: lint
+lint: ## Check style, layers and formatting in every module
+	@$(SERVER) golangci-lint
+	@set -e; top=$$PWD; \
+	echo "lint: ."; bin/golangci-lint run ./...; \
+	for module in $(filter-out .ci/tools,$(NESTED)); do \
+		echo "lint: $$module"; \
+		(cd $$module && $(AS_BUILT) $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...); \
+	done
+
+.PHONY: tidy
+tidy: ## Run go mod tidy in every module
+	@set -e; for module in $(MODULES); do echo "tidy: $$module"; (cd $$module && go mod tidy); done
+
+.PHONY: verify
+verify: tidy lint ## Generate and tidy everything, rewrite golden files, and see that nothing changed
+	go generate ./...
+	UPDATE=1 go test -count=1 ./render/... ./policies/...
+	git diff --exit-code
+
+.PHONY: doctor
+doctor: ## Check that this machine has what the build and the tests need
+	@sh .ci/doctor
+
+.PHONY: image
+image: ## Build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## Remove bin and dist; servers stay in the user's cache directory
+	rm -rf bin dist
