@@ -1,0 +1,145 @@
+package gitsource
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/odb"
+)
+
+// Snapshot is the commit with this SHA and its tree, as an *FS. It reads what
+// the mirror holds and goes to no network; a commit that it does not hold is
+// ErrUnknownCommit. The tree is read as it is asked for, until Close.
+func (m *Mirror) Snapshot(ctx context.Context, sha string) (plumbline.Snapshot, error) {
+	store, err := m.open()
+	if err != nil {
+		return plumbline.Snapshot{}, err
+	}
+	c, err := lookup(ctx, store, sha)
+	if err != nil {
+		return plumbline.Snapshot{}, m.spoiled(err)
+	}
+	t := newTree(mirrored{m}, c, m.o.MaxFileBytes)
+	return plumbline.Snapshot{Commit: commitOf(c), FS: &FS{t: t, base: "."}}, nil
+}
+
+// lookup reads a commit by its full name.
+func lookup(ctx context.Context, store *odb.Store, sha string) (odb.Commit, error) {
+	op := "read commit " + sha
+	if err := ctx.Err(); err != nil {
+		return odb.Commit{}, plumbline.Errorf(plumbline.KindTransient, op, "%w", err)
+	}
+	if !plumbing.IsHash(sha) {
+		return odb.Commit{}, plumbline.Errorf(plumbline.KindInvalid, op, "%w: not 40 hex digits", ErrUnknownCommit)
+	}
+	c, err := store.Commit(plumbing.NewHash(sha))
+	if odb.IsMissing(err) {
+		return odb.Commit{}, plumbline.Errorf(plumbline.KindInvalid, op, "%w: it is not in the history that was fetched", ErrUnknownCommit)
+	}
+	if err != nil {
+		return odb.Commit{}, &plumbline.Error{Op: op, Err: err}
+	}
+	return c, nil
+}
+
+// ChangedPaths lists the files that differ between two commits, sorted: added,
+// deleted, or with other content or mode. An empty from is the empty tree. Only
+// trees are read, and equal ones are not entered.
+func (m *Mirror) ChangedPaths(ctx context.Context, from, to string) ([]string, error) {
+	store, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	var a odb.Commit
+	if from != "" {
+		if a, err = lookup(ctx, store, from); err != nil {
+			return nil, m.spoiled(err)
+		}
+	}
+	b, err := lookup(ctx, store, to)
+	if err != nil {
+		return nil, m.spoiled(err)
+	}
+	paths, err := changed(ctx, mirrored{m}, "", a.Tree, b.Tree, nil)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "compare " + to, Err: err}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
+}
+
+// Commits are those of to's first-parent path after from, newest first. Where
+// from is not on that path, as after a force-push, it is only to.
+func (m *Mirror) Commits(ctx context.Context, from, to string) ([]plumbline.Commit, error) {
+	store, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	c, err := lookup(ctx, store, to)
+	if err != nil {
+		return nil, m.spoiled(err)
+	}
+	head := commitOf(c)
+	var path []plumbline.Commit
+	for range maxHistory {
+		if c.Hash.String() == from {
+			return path, nil
+		}
+		path = append(path, commitOf(c))
+		if len(c.Parents) == 0 {
+			break
+		}
+		if c, err = lookup(ctx, store, c.Parents[0].String()); err != nil {
+			if errors.Is(err, ErrUnknownCommit) {
+				break // the end of a shallow history
+			}
+			return nil, m.spoiled(err)
+		}
+	}
+	return []plumbline.Commit{head}, nil
+}
+
+// spoiled passes err on, and has the next fetch make the mirror anew if it says
+// that the mirror is damaged.
+func (m *Mirror) spoiled(err error) error {
+	if errors.Is(err, odb.ErrCorrupt) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.damage = err
+	}
+	return err
+}
+
+// mirrored reads from whatever store the mirror has at the time, so that a
+// snapshot outlives a mirror that is made anew.
+type mirrored struct{ m *Mirror }
+
+func (r mirrored) Read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (odb.Object, error) {
+	store, err := r.m.open()
+	if err != nil {
+		return odb.Object{}, err
+	}
+	o, err := store.Read(t, h, limit)
+	return o, r.m.spoiled(err)
+}
+
+func (r mirrored) Size(h plumbing.Hash) (int64, error) {
+	store, err := r.m.open()
+	if err != nil {
+		return 0, err
+	}
+	n, err := store.Size(h)
+	return n, r.m.spoiled(err)
+}
+
+func (r mirrored) Tree(h plumbing.Hash) ([]odb.Entry, error) {
+	store, err := r.m.open()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := store.Tree(h)
+	return entries, r.m.spoiled(err)
+}

@@ -1,0 +1,135 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/odb"
+)
+
+// localConn reads a repository on this machine without any program between.
+type localConn struct {
+	dir   string // the common directory: of objects and references
+	store *odb.Store
+}
+
+func openLocal(ep endpoint) (*Session, error) {
+	repo, err := git.PlainOpenWithOptions(ep.path, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	switch {
+	case errors.Is(err, git.ErrRepositoryNotExists):
+		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "no Git repository there: check the path")
+	case errors.Is(err, os.ErrPermission):
+		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "%w", err)
+	case err != nil:
+		return nil, err
+	}
+	sto, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "open", "storage is a %T", repo.Storer)
+	}
+	store, err := odb.Wrap(sto.Filesystem())
+	if err != nil {
+		return nil, err
+	}
+	refs, err := store.Refs()
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	dir, err := commonDir(sto.Filesystem().Root())
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	return &Session{Refs: refs, conn: &localConn{dir: dir, store: store}}, nil
+}
+
+// commonDir is where a linked work tree's .git directory keeps its references.
+func commonDir(gitDir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(gitDir, "commondir"))
+	if errors.Is(err, os.ErrNotExist) {
+		return gitDir, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	dir := strings.TrimSpace(string(b))
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(gitDir, dir)
+	}
+	return dir, nil
+}
+
+func (c *localConn) close() { c.store.Close() }
+
+func (c *localConn) fetch(ctx context.Context, req FetchRequest, w io.Writer) error {
+	has := req.Has
+	if has == nil {
+		has = func(plumbing.Hash) bool { return false }
+	}
+	list, err := c.store.Closure(ctx, req.Want, has)
+	if err != nil {
+		return err
+	}
+	return odb.WritePack(ctx, w, len(list), func(i int) (odb.Object, error) {
+		return c.store.Read(plumbing.AnyObject, list[i], maxLocalObject)
+	})
+}
+
+// maxLocalObject is the largest object that is copied from a directory.
+const maxLocalObject = 1 << 30
+
+// push stores the objects and moves the reference under Git's own lock, so that
+// a git that pushes at the same time either sees it or is refused.
+func (c *localConn) push(ctx context.Context, u Update) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.store.Add(u.Objects); err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return plumbline.Errorf(plumbline.KindDenied, "push "+u.Ref, "the repository's directory is not writable: %w", err)
+		}
+		return err
+	}
+	path := filepath.Join(c.dir, filepath.FromSlash(u.Ref))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return &RejectedError{Ref: u.Ref, Reason: "another process holds " + path + ".lock"}
+	}
+	if err != nil {
+		return err
+	}
+	err = c.moveLocked(u, lock)
+	if err = errors.Join(err, lock.Close()); err == nil {
+		err = os.Rename(lock.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(lock.Name())
+	}
+	return err
+}
+
+func (c *localConn) moveLocked(u Update, lock *os.File) error {
+	c.store.Release()
+	now, _, err := c.store.Ref(u.Ref)
+	if err != nil {
+		return err
+	}
+	if now != u.Old {
+		return &RejectedError{Ref: u.Ref, Reason: fmt.Sprintf("it is at %s now", now)}
+	}
+	_, err = io.WriteString(lock, u.New.String()+"\n")
+	return err
+}
