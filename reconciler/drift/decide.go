@@ -59,13 +59,27 @@ func onlyStatusMoved(rec Record, o Observation) bool {
 	return others == rec.Others && status != rec.Status
 }
 
-// Lost names the fields of the verified set that the observed object no longer
-// counts as ours: what a report shows of an object that was just healed.
-func Lost(rec Record, o Observation) []plumbline.Field {
-	if o.Own == nil || o.Own.Fields == rec.Fields {
-		return nil
+// Suspicion is who to name if a suspect turns out to have drifted: whoever
+// applied under our name, else the newest entry that is not a status. Which
+// field it was, metadata does not tell: Path is empty.
+func Suspicion(rec Record, o Observation) plumbline.Field {
+	var newest *Entry
+	for i := range o.Others {
+		if e := &o.Others[i]; e.Subresource != "status" && (newest == nil || e.Time >= newest.Time) {
+			newest = e
+		}
 	}
-	return lost(rec.Fields, *o.Own, o.Others)
+	if o.Own != nil && o.Own.Time != rec.Time && (newest == nil || newest.Time < o.Own.Time) {
+		newest = o.Own
+	}
+	if newest == nil {
+		return plumbline.Field{}
+	}
+	f := plumbline.Field{Manager: newest.Manager.Value(), Operation: string(newest.Operation)}
+	if newest.Time != 0 {
+		f.Time = time.Unix(newest.Time, 0).UTC()
+	}
+	return f
 }
 
 // lost are the paths of verified that own has no longer, the shortest only,

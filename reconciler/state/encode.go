@@ -36,6 +36,7 @@ type wireEntry struct {
 	Checksum  string           `json:"c,omitempty"`
 	UID       string           `json:"u,omitempty"`
 	Keep      bool             `json:"keep,omitempty"`
+	Shared    bool             `json:"shared,omitempty"`
 	Verified  *wireRecord      `json:"ok,omitempty"`
 }
 
@@ -50,7 +51,7 @@ func encodeShard(entries []Entry) ([]byte, error) {
 	for _, e := range entries {
 		we := wireEntry{
 			Group: e.Ref.Group, Kind: e.Ref.Kind, Namespace: e.Ref.Namespace, Name: e.Ref.Name,
-			Version: e.Version, Service: e.Service, Origin: e.Origin, Checksum: e.Checksum, UID: e.UID, Keep: e.Keep,
+			Version: e.Version, Service: e.Service, Origin: e.Origin, Checksum: e.Checksum, UID: e.UID, Keep: e.Keep, Shared: e.Shared,
 		}
 		if e.Verified.UID != "" {
 			i, ok := sets[e.Verified.Fields]
@@ -76,7 +77,7 @@ func decodeShard(data []byte, project string) ([]Entry, error) {
 		e := Entry{
 			Ref:     plumbline.Ref{Group: we.Group, Kind: we.Kind, Namespace: we.Namespace, Name: we.Name},
 			Version: we.Version, Project: project, Service: we.Service, Origin: we.Origin,
-			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep,
+			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep, Shared: we.Shared,
 		}
 		if e.Ref.Kind == "" || e.Ref.Name == "" {
 			return nil, fmt.Errorf("read inventory: an entry has no kind or no name")

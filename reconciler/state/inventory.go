@@ -25,6 +25,7 @@ type Entry struct {
 	Checksum string // of the content that was last applied; empty when that is not certain
 	UID      string
 	Keep     bool         // plumbline.AnnotationPrune: disabled
+	Shared   bool         // it was there before us and only carries our labels: never pruned
 	Verified drift.Record // zero when the object is not verified
 }
 

@@ -1,0 +1,252 @@
+package reconciler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
+)
+
+// head is the newest commit of the branch and how far it got.
+type head struct {
+	commit   plumbline.Commit
+	rendered *Rendered
+	done     bool      // nothing is left to do for it
+	pending  bool      // its status says so
+	retry    time.Time // when to try again, if not done
+	attempts int
+}
+
+// Result of processing one commit. It is what the sync status is made of.
+type Result struct {
+	Commit     plumbline.Commit
+	Plan       plumbline.Plan
+	Total      int // desired objects
+	Outcomes   []plumbline.Outcome
+	Violations []plumbline.Violation
+	Prune      PruneDecision
+	Closed     string // why nothing is written now; empty when it may be
+	Err        error  // of the run as a whole
+}
+
+// Changed tells whether the run sent, or would send, anything.
+func (r Result) Changed() bool { return len(r.Outcomes) > 0 || len(r.Plan.Changes) > 0 }
+
+// reconcile brings the cluster to the objects of a commit, as far as the
+// commit, the gate and the cluster allow. What it did is in the Result even
+// where Err is set.
+func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered Rendered) Result {
+	res := Result{Commit: c, Total: len(rendered.Objects), Violations: rendered.Violations}
+	if errs := plumbline.Errors(rendered.Violations); len(errs) > 0 {
+		res.Err = &plumbline.Error{Op: "render", Kind: plumbline.KindInvalid, Origin: errs[0].Origin, Err: errors.New(errs[0].Message)}
+		return res
+	}
+	if len(rendered.Objects) == 0 {
+		res.Err = plumbline.Errorf(plumbline.KindDenied, "render", "no definitions found: nothing is applied and nothing is pruned")
+		return res
+	}
+	if err := r.ensureWatched(ctx, rendered.Objects); err != nil {
+		res.Err = err
+		return res
+	}
+	r.claimPlanned()
+	res.Plan = plan(r.planInput(c, rendered.Objects))
+	r.moveOrigins(rendered.Objects)
+	if err := r.preread(ctx, &res.Plan, rendered.Objects); err != nil {
+		res.Err = err
+		return res
+	}
+	r.choosePrune(ctx, c, &res)
+	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure) + len(res.Prune.Allowed)
+	if writes > 0 && r.o.ReadOnly {
+		res.Closed = "mode observe: nothing is written"
+		return res
+	}
+	if open, _, why := r.o.Gate(r.o.Now()); writes > 0 && !open {
+		res.Closed = why
+		return res
+	}
+	if writes > 0 {
+		r.want(pendingStatus(r.o.Context, c, writes, res.Total))
+		r.pump(ctx)
+		r.rec.Applied, r.rec.Run = c.SHA, r.rec.Run+1
+		if err := r.markPlanned(ctx, res.Plan, rendered.Objects, res.Prune); err != nil {
+			res.Err = err
+			return res
+		}
+	}
+	res.Outcomes = r.execute(ctx, res.Plan, rendered.Objects)
+	if ctx.Err() == nil {
+		res.Outcomes = append(res.Outcomes, r.prune(ctx, res.Prune)...)
+	}
+	res.Err = r.unfinished(res)
+	return res
+}
+
+// unfinished joins what keeps a run from being done.
+func (r *Reconciler) unfinished(res Result) error {
+	var errs []error
+	for _, o := range res.Outcomes {
+		if o.Err != nil {
+			errs = append(errs, o.Err)
+		}
+	}
+	for _, c := range res.Plan.Changes {
+		switch c.Op {
+		case plumbline.OpConflict:
+			errs = append(errs, &plumbline.Error{Op: "apply", Kind: plumbline.KindDenied, Ref: c.Ref, Origin: c.Origin, Err: errors.New(c.Reason)})
+		case plumbline.OpSkip:
+			if c.Reason == reasonNeverMade {
+				continue
+			}
+			_, why := r.watch.Synced(c.Ref.GroupKind())
+			if c.Reason != reasonNotSynced || why == nil {
+				why = errors.New(c.Reason)
+			}
+			errs = append(errs, &plumbline.Error{Op: "apply", Kind: waitKind(why), Ref: c.Ref, Origin: c.Origin, After: 2 * time.Second, Err: why})
+		}
+	}
+	if res.Prune.Summary != "" {
+		errs = append(errs, plumbline.Errorf(plumbline.KindDenied, "prune", "%s", res.Prune.Summary))
+	}
+	return errors.Join(errs...)
+}
+
+func waitKind(err error) plumbline.Kind {
+	var e *plumbline.Error
+	if errors.As(err, &e) && plumbline.KindOf(err) != plumbline.KindUnset {
+		return plumbline.KindOf(err)
+	}
+	return plumbline.KindWaiting
+}
+
+func (r *Reconciler) planInput(c plumbline.Commit, objects []plumbline.Object) planInput {
+	return planInput{
+		Environment: r.o.Environment, Revision: c.SHA, Installation: r.installation,
+		Desired: objects, Inventory: r.inv, Adopt: r.o.Adopt,
+		Observed: r.watch.Get,
+		Synced:   func(gk plumbline.GroupKind) bool { ok, _ := r.watch.Synced(gk); return ok },
+	}
+}
+
+// ensureWatched opens the watches of all kinds that are desired or owned.
+func (r *Reconciler) ensureWatched(ctx context.Context, objects []plumbline.Object) error {
+	set := map[plumbline.GroupKind]bool{}
+	for _, gk := range r.inv.Kinds() {
+		set[gk] = true
+	}
+	for i := range objects {
+		set[objects[i].Ref.GroupKind()] = true
+	}
+	kinds := slices.SortedFunc(maps.Keys(set), plumbline.GroupKind.Compare)
+	for _, gk := range kinds {
+		if _, err := r.o.Client.Kind(ctx, gk, ""); err != nil {
+			if plumbline.KindOf(err) != plumbline.KindWaiting {
+				return err
+			}
+			if err := r.o.Client.Refresh(ctx); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	wait, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return r.watch.Ensure(wait, r.posts.lifetime, kinds)
+}
+
+// claimPlanned turns planned entries whose object is there and ours into owned
+// ones: an earlier run was killed between its create and its save.
+func (r *Reconciler) claimPlanned() {
+	for _, ref := range r.inv.Refs() {
+		e, _ := r.inv.Get(ref)
+		if e.Owned() {
+			continue
+		}
+		if o, ok := r.watch.Get(ref); ok && r.ours(o) {
+			e.UID, e.Checksum, e.Verified = o.UID, "", drift.Record{}
+			r.inv.Put(e)
+		}
+	}
+}
+
+// moveOrigins notes where definitions now stand. It is worth no write of its
+// own.
+func (r *Reconciler) moveOrigins(objects []plumbline.Object) {
+	for i := range objects {
+		if e, ok := r.inv.Get(objects[i].Ref); ok && e.Origin != objects[i].Origin {
+			e.Origin = objects[i].Origin
+			r.inv.Put(e)
+		}
+	}
+}
+
+// markPlanned writes down what is about to be done, before it is done: creates
+// become planned entries, and what is about to change is no longer verified.
+func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects []plumbline.Object, d PruneDecision) error {
+	byRef := index(objects)
+	for _, c := range p.Changes {
+		switch c.Op {
+		case plumbline.OpCreate:
+			r.inv.Put(entryOf(byRef[c.Ref]))
+		case plumbline.OpConfigure:
+			e, ok := r.inv.Get(c.Ref)
+			if !ok {
+				e = entryOf(byRef[c.Ref])
+			}
+			e.Checksum, e.Verified = "", drift.Record{}
+			r.inv.Put(e)
+		}
+	}
+	if d.History != nil {
+		r.rec.Deletes = d.History
+	}
+	r.recordDirty = true
+	return r.save(ctx, false)
+}
+
+func entryOf(o *plumbline.Object) state.Entry {
+	return state.Entry{
+		Ref: o.Ref, Version: o.Version, Project: o.Project, Service: o.Service,
+		Origin: o.Origin, Keep: o.Control.KeepOnPrune,
+	}
+}
+
+func index(objects []plumbline.Object) map[plumbline.Ref]*plumbline.Object {
+	m := make(map[plumbline.Ref]*plumbline.Object, len(objects))
+	for i := range objects {
+		m[objects[i].Ref] = &objects[i]
+	}
+	return m
+}
+
+// save writes what must be written of inventory and record, and with soft also
+// the shards in which only verified records or places changed.
+func (r *Reconciler) save(ctx context.Context, soft bool) error {
+	must, may := r.inv.Dirty()
+	if r.o.ReadOnly || (!must && !r.recordDirty && !(soft && may)) {
+		return nil
+	}
+	var err error
+	if r.rec.Outbox, err = json.Marshal(r.o.Outbox); err != nil {
+		return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: fmt.Errorf("encode outbox: %w", err)}
+	}
+	if r.rec.Drifts, err = json.Marshal(r.heals); err != nil {
+		return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: fmt.Errorf("encode heals: %w", err)}
+	}
+	r.rec.Saved = r.o.Now().UTC()
+	if err := r.o.Store.Save(ctx, r.inv, &r.rec, soft); err != nil {
+		return err
+	}
+	r.recordDirty = false
+	r.healDirty = r.healDirty && !soft
+	r.saved = r.o.Now()
+	return nil
+}

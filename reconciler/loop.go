@@ -1,0 +1,485 @@
+package reconciler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// posts are the goroutines beside the loop and the ways back from them.
+type posts struct {
+	lifetime context.Context //nolint:containedctx // of Run: watches live as long, whatever call opened them
+	wg       sync.WaitGroup
+	loaded   chan loaded
+	posted   chan posted
+	loading  bool
+	posting  bool
+}
+
+// loaded is what fetching and rendering came to.
+type loaded struct {
+	commit   plumbline.Commit
+	rendered *Rendered // nil when the head is the one that is known
+	err      error
+
+	base    *Rendered // of the commit that is deployed, when asked for
+	baseErr error
+}
+
+type posted struct {
+	status plumbline.Status
+	err    error
+}
+
+// Run keeps the environment until ctx ends, or with Options.Once until the
+// head is applied or cannot be. The Result is of the last commit processed. A
+// Reconciler runs once.
+func (r *Reconciler) Run(ctx context.Context) (Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	r.posts = posts{lifetime: ctx, loaded: make(chan loaded, 1), posted: make(chan posted, 1)}
+	defer func() {
+		cancel()
+		r.posts.wg.Wait()
+		r.watch.Wait()
+	}()
+	r.newWatch()
+	if err := r.startUp(ctx); err != nil {
+		return Result{}, err
+	}
+	return r.loop(ctx)
+}
+
+// startUp tries start until it works; with Once, once.
+func (r *Reconciler) startUp(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		err := r.start(ctx)
+		if err == nil || r.o.Once || ctx.Err() != nil {
+			return err
+		}
+		wait := backoff(attempt, r.o.Interval)
+		r.log.Warn("start is tried again", keyErr, err, "in", wait.Round(time.Millisecond))
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// loop is where everything is decided.
+func (r *Reconciler) loop(ctx context.Context) (Result, error) {
+	var last Result
+	fetchAt := r.o.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := r.o.Now()
+		if !r.posts.loading && !now.Before(fetchAt) {
+			r.load(ctx)
+			fetchAt = now.Add(r.o.Jitter(r.o.Interval))
+		}
+		if r.head.rendered != nil && !r.head.done && !now.Before(r.head.retry) {
+			last = r.process(ctx)
+		}
+		actAt := r.act(ctx)
+		if r.o.Once && r.head.settled() {
+			r.finish(ctx)
+			return last, last.Err
+		}
+		next := earliest(actAt, fetchAt, r.wakeHead(), r.saveSoon(ctx), r.pump(ctx))
+		timer.Reset(max(0, next.Sub(r.o.Now())))
+		select {
+		case <-ctx.Done():
+			return last, nil
+		case l := <-r.posts.loaded:
+			r.posts.loading = false
+			if done, err := r.takeLoaded(ctx, l); done {
+				return last, err
+			}
+		case p := <-r.posts.posted:
+			r.takePosted(p)
+		case <-r.watch.Changed():
+			if r.ready() {
+				r.look(ctx, r.watch.Take())
+			}
+		case <-timer.C:
+		}
+	}
+}
+
+// settled tells whether a one-shot run need not wait for anything more: the
+// head was tried, and nothing of it is merely on its way.
+func (h head) settled() bool {
+	return h.rendered != nil && (h.done || (h.attempts > 0 && h.retry.IsZero()))
+}
+
+// wakeHead is when the head is to be tried again.
+func (r *Reconciler) wakeHead() time.Time {
+	if r.head.rendered == nil || r.head.done {
+		return time.Time{}
+	}
+	return r.head.retry
+}
+
+// ready tells whether the loop knows what is desired, so that looking at
+// objects can lead to something.
+func (r *Reconciler) ready() bool {
+	return r.head.commit.SHA != "" || r.rec.Applied == "" || r.baseKnown
+}
+
+// load fetches and renders beside the loop.
+func (r *Reconciler) load(ctx context.Context) {
+	known := ""
+	if r.head.rendered != nil {
+		known = r.head.commit.SHA
+	}
+	base := ""
+	if !r.baseKnown {
+		base = r.rec.Applied
+	}
+	r.posts.loading = true
+	r.posts.wg.Add(1)
+	go func() {
+		defer r.posts.wg.Done()
+		r.posts.loaded <- r.fetch(ctx, known, base)
+	}()
+}
+
+// fetch is the I/O of load.
+func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.err = plumbline.Errorf(plumbline.KindInternal, "render", "panic of type %T", p)
+		}
+	}()
+	if base != "" {
+		l.base, l.baseErr = r.render(ctx, base)
+	}
+	l.commit, l.err = r.o.Source.Fetch(ctx)
+	if l.err != nil || l.commit.SHA == known {
+		return l
+	}
+	if l.base != nil && l.commit.SHA == base {
+		l.rendered = l.base
+		return l
+	}
+	l.rendered, l.err = r.render(ctx, l.commit.SHA)
+	return l
+}
+
+func (r *Reconciler) render(ctx context.Context, sha string) (*Rendered, error) {
+	snap, err := r.o.Source.Snapshot(ctx, sha)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.o.Renderer.Render(ctx, snap)
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// takeLoaded takes in what load brought. It is done when a one-shot run cannot
+// go on.
+func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err error) {
+	r.takeBase(l)
+	if l.err != nil && ctx.Err() == nil {
+		r.takeLoadError(l)
+		if r.o.Once {
+			r.finish(ctx)
+			return true, l.err
+		}
+	}
+	if l.rendered != nil {
+		if r.head.rendered != nil && !r.head.done {
+			r.supersede(l.commit)
+		}
+		r.head = head{commit: l.commit, rendered: l.rendered}
+	}
+	if r.ready() {
+		r.look(ctx, append(r.watch.Take(), r.unseen()...))
+	}
+	return false, nil
+}
+
+// takeBase takes in the commit that is deployed.
+func (r *Reconciler) takeBase(l loaded) {
+	if r.baseKnown || (l.base == nil && l.baseErr == nil) {
+		return
+	}
+	if l.baseErr != nil || len(plumbline.Errors(l.base.Violations)) > 0 {
+		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, l.baseErr)
+		r.baseKnown = true
+		return
+	}
+	r.baseKnown = true
+	r.good = plumbline.Commit{SHA: r.rec.Applied}
+	r.setDesired(l.base.Objects)
+}
+
+// takeLoadError reports a commit, or a branch, that cannot be read.
+func (r *Reconciler) takeLoadError(l loaded) {
+	kind := plumbline.KindOf(l.err)
+	if l.commit.SHA != "" && kind != plumbline.KindTransient && kind != plumbline.KindWaiting {
+		state, text := errorStatus(l.err)
+		r.want(plumbline.Status{SHA: l.commit.SHA, Context: r.o.Context, State: state, Description: text})
+	}
+	if text := l.err.Error(); text != r.lastLoadErr {
+		r.lastLoadErr = text
+		r.log.Warn("the repository is not read; the last good revision stays", keyErr, l.err)
+	}
+}
+
+// supersede closes the status of a head that was overtaken while pending.
+func (r *Reconciler) supersede(by plumbline.Commit) {
+	if r.head.pending {
+		r.want(plumbline.Status{
+			SHA: r.head.commit.SHA, Context: r.o.Context, State: plumbline.StatusSuccess,
+			Description: "superseded by " + by.Short(),
+		})
+	}
+}
+
+// process brings the cluster to the head.
+func (r *Reconciler) process(ctx context.Context) Result {
+	h := &r.head
+	before := map[plumbline.Ref]drifted{}
+	for ref, d := range r.drifts {
+		before[ref] = *d
+	}
+	res := r.guarded(ctx, h.commit, *h.rendered)
+	if ctx.Err() != nil {
+		return res
+	}
+	for _, out := range res.Outcomes {
+		if d, ok := before[out.Ref]; ok && out.Err == nil {
+			r.takeHeal(d, out)
+		}
+		if out.Err == nil {
+			r.endFight(out.Ref)
+		}
+	}
+	h.attempts++
+	valid := len(plumbline.Errors(res.Violations)) == 0 && len(h.rendered.Objects) > 0
+	applied := valid && res.Closed == ""
+	if applied {
+		r.deployed(h.commit, h.rendered.Objects)
+	}
+	if applied && res.Err == nil {
+		r.good = h.commit
+		if r.rec.Good != h.commit.SHA {
+			r.rec.Good, r.recordDirty = h.commit.SHA, true
+		}
+	}
+	h.done, h.retry = r.again(res, h.attempts)
+	status := syncStatus(r.o.Context, res)
+	h.pending = status.State == plumbline.StatusPending
+	r.want(status)
+	r.driftReport()
+	if err := r.save(ctx, false); err != nil {
+		res.Err = errors.Join(res.Err, err)
+		r.saveFailed(ctx, err)
+	}
+	r.logResult(res)
+	r.o.Progress(Event{Kind: EventRun, Result: res})
+	return res
+}
+
+// guarded is reconcile with a recover: a bug is an error of this run, not the
+// end of the daemon.
+func (r *Reconciler) guarded(ctx context.Context, c plumbline.Commit, rendered Rendered) (res Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			// The value may quote what it choked on, so only its type is told.
+			res.Commit = c
+			res.Err = plumbline.Errorf(plumbline.KindInternal, "reconcile", "panic of type %T", p)
+			r.log.Error("a bug: the run was given up", "panic", fmt.Sprintf("%T", p), "stack", stack())
+		}
+	}()
+	return r.reconcile(ctx, c, rendered)
+}
+
+// deployed notes that the cluster now is, or is becoming, what a commit says.
+func (r *Reconciler) deployed(c plumbline.Commit, objects []plumbline.Object) {
+	if r.rec.Applied != c.SHA {
+		r.rec.Applied, r.recordDirty = c.SHA, true
+	}
+	if r.heals.sha != c.SHA {
+		r.heals = healed{sha: c.SHA}
+	}
+	r.setDesired(objects)
+	r.baseKnown = true
+}
+
+func (r *Reconciler) setDesired(objects []plumbline.Object) {
+	m := make(map[plumbline.Ref]plumbline.Object, len(objects))
+	for i := range objects {
+		m[objects[i].Ref] = objects[i]
+	}
+	r.desired = m
+}
+
+// again decides when a head is to be tried again: never when it is done, or
+// can never work.
+func (r *Reconciler) again(res Result, attempts int) (done bool, at time.Time) {
+	now := r.o.Now()
+	if res.Err == nil && res.Closed == "" {
+		return true, time.Time{}
+	}
+	if res.Err == nil {
+		if r.o.Once || r.o.ReadOnly {
+			return true, time.Time{}
+		}
+		_, until, _ := r.o.Gate(now)
+		return false, earliest(until, now.Add(r.o.Interval))
+	}
+	var soonest time.Time
+	for _, err := range flatten(res.Err) {
+		var e *plumbline.Error
+		after := time.Duration(0)
+		if errors.As(err, &e) {
+			after = e.After
+		}
+		switch plumbline.KindOf(err) {
+		case plumbline.KindInvalid:
+			continue
+		case plumbline.KindDenied:
+			if r.o.Once {
+				continue
+			}
+			after = r.o.Interval
+		case plumbline.KindWaiting:
+			after = max(after, backoff(attempts, r.o.Interval))
+		default:
+			after = max(after, backoff(attempts, 5*time.Minute))
+		}
+		soonest = earliest(soonest, now.Add(after))
+	}
+	return soonest.IsZero(), soonest
+}
+
+// want puts a status into the outbox.
+func (r *Reconciler) want(s plumbline.Status) {
+	if r.o.Reporter == nil {
+		return
+	}
+	s.Time = r.o.Now().UTC()
+	before, err := json.Marshal(r.o.Outbox)
+	r.o.Outbox.Want(s, s.Time)
+	after, err2 := json.Marshal(r.o.Outbox)
+	if err != nil || err2 != nil || string(before) != string(after) {
+		r.recordDirty = true
+	}
+}
+
+// pump sends the next status that is due, beside the loop, and is when to ask
+// again.
+func (r *Reconciler) pump(ctx context.Context) time.Time {
+	if r.o.Reporter == nil || r.posts.posting {
+		return time.Time{}
+	}
+	s, ok, wait := r.o.Outbox.Next(r.o.Now())
+	if !ok {
+		return wait
+	}
+	r.posts.posting = true
+	r.posts.wg.Add(1)
+	go func() {
+		defer r.posts.wg.Done()
+		r.posts.posted <- posted{status: s, err: r.post(ctx, s)}
+	}()
+	return time.Time{}
+}
+
+// post sends a status, unless the forge holds it already: a process that was
+// killed between sending and remembering does not send twice.
+func (r *Reconciler) post(ctx context.Context, s plumbline.Status) error {
+	if held, ok, err := r.o.Reporter.Last(ctx, s.Key()); err == nil && ok && held.Equal(s) {
+		return nil
+	}
+	return r.o.Reporter.Post(ctx, s)
+}
+
+func (r *Reconciler) takePosted(p posted) {
+	r.posts.posting = false
+	if p.err != nil {
+		if !plumbline.Canceled(p.err) {
+			r.log.Warn("a status is not posted", keyCommit, p.status.SHA, "context", p.status.Context, keyErr, p.err)
+		}
+		r.o.Outbox.Failed(p.status, p.err, r.o.Now())
+		return
+	}
+	r.o.Outbox.Accepted(p.status, r.o.Now())
+}
+
+// finish sends what is left in the outbox and saves, at the end of a one-shot
+// run.
+func (r *Reconciler) finish(ctx context.Context) {
+	for {
+		if r.posts.posting {
+			select {
+			case p := <-r.posts.posted:
+				r.takePosted(p)
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		r.pump(ctx)
+		if !r.posts.posting {
+			break
+		}
+	}
+	if err := r.Save(ctx); err != nil {
+		r.log.Error("the state is not saved", keyErr, err)
+	}
+}
+
+// Save writes what is not saved yet: the last act of a graceful stop.
+func (r *Reconciler) Save(ctx context.Context) error { return r.save(ctx, r.healDirty) }
+
+// saveEvery is how often verified records and the outbox are saved when
+// nothing asks for more.
+const saveEvery = 30 * time.Second
+
+// saveSoon saves what heals and posts left behind, not more often than
+// saveEvery, and is when there is something to save.
+func (r *Reconciler) saveSoon(ctx context.Context) time.Time {
+	if r.o.ReadOnly || (!r.recordDirty && !r.healDirty) {
+		return time.Time{}
+	}
+	if due := r.saved.Add(saveEvery); r.o.Now().Before(due) {
+		return due
+	}
+	if err := r.save(ctx, true); err != nil {
+		r.saveFailed(ctx, err)
+		r.saved = r.o.Now().Add(5*time.Second - saveEvery)
+		return r.saved.Add(saveEvery)
+	}
+	return time.Time{}
+}
+
+func (r *Reconciler) saveFailed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	r.log.Error("the inventory is not saved; it is tried again", keyErr, err)
+}
+
+// earliest of the times that are not zero.
+func earliest(ts ...time.Time) time.Time {
+	var out time.Time
+	for _, t := range ts {
+		if !t.IsZero() && (out.IsZero() || t.Before(out)) {
+			out = t
+		}
+	}
+	return out
+}

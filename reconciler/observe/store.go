@@ -1,0 +1,157 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// store is where the reflector of one kind puts what it hears.
+type store struct {
+	w  *Watcher
+	gk plumbline.GroupKind
+}
+
+// shrunk is what is left of an object once it was observed. It keeps the name
+// because the reflector keys a list by it.
+type shrunk struct {
+	metav1.ObjectMeta
+	seen drift.Observation
+}
+
+// Transformer shrinks objects while a list streams in, so that a list of
+// thousands never stands in memory whole.
+func (s *store) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) { return s.shrink(obj) }
+}
+
+func (s *store) shrink(obj any) (*shrunk, error) {
+	switch o := obj.(type) {
+	case *shrunk:
+		return o, nil
+	case *metav1.PartialObjectMetadata:
+		seen := drift.Observe(refOf(s.gk, &o.ObjectMeta), &o.ObjectMeta)
+		return &shrunk{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}, seen: seen}, nil
+	default:
+		return nil, fmt.Errorf("observe %s: unexpected %T", s.gk, obj)
+	}
+}
+
+// Add implements cache.ReflectorStore.
+func (s *store) Add(obj any) error { return s.put(obj) }
+
+// Update implements cache.ReflectorStore.
+func (s *store) Update(obj any) error { return s.put(obj) }
+
+func (s *store) put(obj any) error {
+	o, err := s.shrink(obj)
+	if err != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	k := s.w.kinds[s.gk]
+	if k == nil {
+		return nil
+	}
+	if old, ok := k.objects[o.seen.Ref]; ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
+		return nil // the response to our own write came first
+	}
+	k.objects[o.seen.Ref] = o.seen
+	s.w.touch(o.seen.Ref)
+	return nil
+}
+
+// Delete implements cache.ReflectorStore.
+func (s *store) Delete(obj any) error {
+	o, err := s.shrink(obj)
+	if err != nil {
+		return err
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if k := s.w.kinds[s.gk]; k != nil {
+		delete(k.objects, o.seen.Ref)
+		s.w.touch(o.seen.Ref)
+	}
+	return nil
+}
+
+// Replace implements cache.ReflectorStore: a list is complete.
+func (s *store) Replace(list []any, _ string) error {
+	next := make(map[plumbline.Ref]drift.Observation, len(list))
+	for _, obj := range list {
+		o, err := s.shrink(obj)
+		if err != nil {
+			return err
+		}
+		next[o.seen.Ref] = o.seen
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	k := s.w.kinds[s.gk]
+	if k == nil {
+		return nil
+	}
+	for ref, old := range k.objects {
+		if o, ok := next[ref]; !ok || o.ResourceVersion != old.ResourceVersion {
+			s.w.touch(ref)
+		}
+	}
+	for ref := range next {
+		if _, ok := k.objects[ref]; !ok {
+			s.w.touch(ref)
+		}
+	}
+	k.objects, k.listed, k.synced, k.err = next, true, true, nil
+	s.w.announce()
+	return nil
+}
+
+// Resync implements cache.ReflectorStore; there is nothing to resync.
+func (s *store) Resync() error { return nil }
+
+// reporting tells of the failures of lists and watches, which a reflector
+// keeps to itself.
+type reporting struct {
+	cache.ListerWatcherWithContext
+	failed func(error)
+	opened func()
+}
+
+// List implements cache.ListerWatcher, which nothing calls any more.
+func (r *reporting) List(o metav1.ListOptions) (runtime.Object, error) {
+	return nil, fmt.Errorf("list %+v: without a context", o)
+}
+
+// Watch implements cache.ListerWatcher, which nothing calls any more.
+func (r *reporting) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return nil, fmt.Errorf("watch %+v: without a context", o)
+}
+
+// ListWithContext implements cache.ListerWatcherWithContext.
+func (r *reporting) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	list, err := r.ListerWatcherWithContext.ListWithContext(ctx, o)
+	if err != nil {
+		r.failed(err)
+	}
+	return list, err
+}
+
+// WatchWithContext implements cache.ListerWatcherWithContext.
+func (r *reporting) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	w, err := r.ListerWatcherWithContext.WatchWithContext(ctx, o)
+	if err != nil {
+		r.failed(err)
+		return nil, err
+	}
+	r.opened()
+	return w, nil
+}

@@ -1,0 +1,348 @@
+// Package observe keeps the metadata of our objects, as the API server tells
+// it.
+//
+// One watch per kind, metadata only, narrowed to our labels by the API server.
+// Of each object a drift.Observation is kept and nothing else: no body, no
+// annotation. What changed is collected as a set of Refs, so that a burst of
+// events on one object is one thing to look at. The package judges nothing.
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// source opens the watch of a kind.
+type source interface {
+	Kind(ctx context.Context, gk plumbline.GroupKind, version string) (cluster.Kind, error)
+	ListWatch(k cluster.Kind, selector string) cache.ListerWatcherWithContext
+}
+
+// Options of a Watcher.
+type Options struct {
+	Source source
+	Logger *slog.Logger
+}
+
+// Watcher holds what is observed of every watched kind. It is safe for
+// concurrent use.
+type Watcher struct {
+	opts    Options
+	changed chan struct{}
+	wg      sync.WaitGroup
+
+	mu       sync.Mutex
+	selector string
+	kinds    map[plumbline.GroupKind]*kind
+	dirty    map[plumbline.Ref]bool
+	synced   chan struct{} // closed and renewed whenever a kind's state changes
+	moved    chan struct{} // closed and renewed whenever an object changes and someone awaits it
+}
+
+type kind struct {
+	cluster.Kind
+	cancel  context.CancelFunc
+	objects map[plumbline.Ref]drift.Observation
+	listed  bool  // a whole list was seen
+	synced  bool  // and nothing says that it is out of date
+	err     error // the last reason why the kind is not synced
+}
+
+// New makes a Watcher that watches nothing yet.
+func New(o Options) *Watcher {
+	return &Watcher{
+		opts:    o,
+		changed: make(chan struct{}, 1),
+		kinds:   map[plumbline.GroupKind]*kind{},
+		dirty:   map[plumbline.Ref]bool{},
+		synced:  make(chan struct{}),
+	}
+}
+
+// Select sets the label selector of our objects, before the first watch is
+// opened.
+func (w *Watcher) Select(selector string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.selector = selector
+}
+
+// Failing are the kinds that are not observed because the API server refuses,
+// sorted.
+func (w *Watcher) Failing() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for gk, k := range w.kinds {
+		if k.err != nil && !k.synced {
+			out = append(out, gk.String())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Changed receives a value when Refs wait to be taken.
+func (w *Watcher) Changed() <-chan struct{} { return w.changed }
+
+// Take returns the Refs that changed since the last call, sorted.
+func (w *Watcher) Take() []plumbline.Ref {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]plumbline.Ref, 0, len(w.dirty))
+	for r := range w.dirty {
+		out = append(out, r)
+	}
+	clear(w.dirty)
+	slices.SortFunc(out, plumbline.Ref.Compare)
+	return out
+}
+
+// Get returns what is observed of ref.
+func (w *Watcher) Get(ref plumbline.Ref) (drift.Observation, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.kinds[ref.GroupKind()]
+	if k == nil {
+		return drift.Observation{}, false
+	}
+	o, ok := k.objects[ref]
+	return o, ok
+}
+
+// Set takes in an observation that did not come from the watch, as the
+// response to a write, unless the watch already showed a newer one.
+func (w *Watcher) Set(o drift.Observation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.kinds[o.Ref.GroupKind()]
+	if k == nil {
+		return
+	}
+	if old, ok := k.objects[o.Ref]; ok && old.UID == o.UID && !newer(o.ResourceVersion, old.ResourceVersion) {
+		return
+	}
+	k.objects[o.Ref] = o
+}
+
+// All returns every observation, in no order.
+func (w *Watcher) All() []drift.Observation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []drift.Observation
+	for _, k := range w.kinds {
+		for _, o := range k.objects {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Synced tells whether the kind is watched and its list complete; if not, err
+// says why where that is known.
+func (w *Watcher) Synced(gk plumbline.GroupKind) (ok bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.kinds[gk]
+	if k == nil {
+		return false, nil
+	}
+	return k.synced, k.err
+}
+
+// newer tells whether resourceVersion a is newer than b. What cannot be
+// compared counts as newer: looking once too often does no harm.
+func newer(a, b string) bool {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || c > 0
+}
+
+// Ensure watches every kind of kinds, and waits until each is synced, was
+// refused, or ctx ends. Kinds watched before stay watched. What is not synced
+// after it is told by Synced.
+func (w *Watcher) Ensure(ctx, lifetime context.Context, kinds []plumbline.GroupKind) error {
+	for _, gk := range kinds {
+		if err := w.start(ctx, lifetime, gk); err != nil && plumbline.KindOf(err) != plumbline.KindWaiting {
+			return err
+		}
+	}
+	for {
+		w.mu.Lock()
+		pending := false
+		for _, gk := range kinds {
+			if k := w.kinds[gk]; k != nil && !k.synced && k.err == nil {
+				pending = true
+			}
+		}
+		wait := w.synced
+		w.mu.Unlock()
+		if !pending {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wait:
+		}
+	}
+}
+
+func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) error {
+	w.mu.Lock()
+	_, watched := w.kinds[gk]
+	w.mu.Unlock()
+	if watched {
+		return nil
+	}
+	served, err := w.opts.Source.Kind(ctx, gk, "")
+	if err != nil {
+		return err
+	}
+	runCtx, cancel := context.WithCancel(lifetime)
+	k := &kind{Kind: served, cancel: cancel, objects: map[plumbline.Ref]drift.Observation{}}
+	w.mu.Lock()
+	w.kinds[gk] = k
+	selector := w.selector
+	w.mu.Unlock()
+
+	// The reflector logs through klog; its failures reach us by Synced.
+	silent := klog.New(logr.Discard().GetSink())
+	lw := &reporting{
+		ListerWatcherWithContext: w.opts.Source.ListWatch(served, selector),
+		failed:                   func(err error) { w.failed(gk, err) },
+		opened:                   func() { w.opened(gk) },
+	}
+	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &store{w: w, gk: gk}, cache.ReflectorOptions{Name: gk.String(), Logger: &silent})
+	w.wg.Add(1)
+	go func() {
+		defer w.wg.Done()
+		r.RunWithContext(klog.NewContext(runCtx, silent))
+	}()
+	return nil
+}
+
+// Await waits until what is observed of ref satisfies done, and tells whether
+// it did before ctx ended.
+func (w *Watcher) Await(ctx context.Context, ref plumbline.Ref, done func(o drift.Observation, ok bool) bool) bool {
+	for {
+		w.mu.Lock()
+		var o drift.Observation
+		ok := false
+		if k := w.kinds[ref.GroupKind()]; k != nil {
+			o, ok = k.objects[ref]
+		}
+		if w.moved == nil {
+			w.moved = make(chan struct{})
+		}
+		wait := w.moved
+		w.mu.Unlock()
+		if done(o, ok) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-wait:
+		}
+	}
+}
+
+// Forget stops watching a kind.
+func (w *Watcher) Forget(gk plumbline.GroupKind) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.kinds[gk]; k != nil {
+		k.cancel()
+		delete(w.kinds, gk)
+	}
+}
+
+// Kinds that are watched, sorted.
+func (w *Watcher) Kinds() []plumbline.GroupKind {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []plumbline.GroupKind
+	for gk := range w.kinds {
+		out = append(out, gk)
+	}
+	slices.SortFunc(out, plumbline.GroupKind.Compare)
+	return out
+}
+
+// Wait returns when every watch has ended, after the lifetime context did.
+func (w *Watcher) Wait() { w.wg.Wait() }
+
+// failed notes that a list or a watch of a kind was refused.
+func (w *Watcher) failed(gk plumbline.GroupKind, err error) {
+	if errors.Is(err, context.Canceled) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := w.kinds[gk]
+	if k == nil {
+		return
+	}
+	first := k.err == nil
+	k.err = cluster.Classify("watch", plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Name: "*"}, err)
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
+		k.synced = false
+	}
+	if first {
+		w.opts.Logger.Warn("watch failed", "kind", gk.String(), "err", k.err)
+	}
+	w.announce()
+}
+
+// opened notes that a watch of a kind stands.
+func (w *Watcher) opened(gk plumbline.GroupKind) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k := w.kinds[gk]; k != nil && k.err != nil {
+		k.err = nil
+		k.synced = k.listed
+		w.announce()
+	}
+}
+
+// announce wakes everyone who waits for a kind; w.mu is held.
+func (w *Watcher) announce() {
+	close(w.synced)
+	w.synced = make(chan struct{})
+}
+
+// touch marks refs as changed; w.mu is held.
+func (w *Watcher) touch(ref plumbline.Ref) {
+	w.dirty[ref] = true
+	if w.moved != nil {
+		close(w.moved)
+		w.moved = nil
+	}
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// ref of an object of kind gk.
+func refOf(gk plumbline.GroupKind, m *metav1.ObjectMeta) plumbline.Ref {
+	return plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: m.Namespace, Name: m.Name}
+}
+
+// String is for logs.
+func (w *Watcher) String() string { return fmt.Sprintf("watcher of %d kinds", len(w.Kinds())) }

@@ -1,0 +1,114 @@
+package reconciler
+
+import (
+	"slices"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
+)
+
+// planInput is all that a plan depends on.
+type planInput struct {
+	Environment  string
+	Revision     string
+	Installation string
+	Desired      []plumbline.Object
+	Inventory    *state.Inventory
+	Observed     func(plumbline.Ref) (drift.Observation, bool)
+	Synced       func(plumbline.GroupKind) bool
+	Adopt        bool // the operator allows adoption
+}
+
+// Reasons of changes.
+const (
+	reasonNew       = "new"
+	reasonContent   = "the definition changed"
+	reasonDrift     = "it drifted"
+	reasonUncertain = "an earlier run did not finish with it"
+	reasonAdopt     = "adopted"
+	reasonShared    = "it exists; only our labels are added"
+	reasonForeign   = "it exists and was not made by Plumbline; nothing is sent"
+	reasonNotSynced = "its kind is not observed yet"
+	reasonOrphan    = "no longer in Git"
+	reasonNeverMade = "it was planned and never made"
+)
+
+// plan decides what to do with every desired object, and with every object of
+// the inventory that is not desired. It is pure.
+func plan(in planInput) plumbline.Plan {
+	p := plumbline.Plan{Environment: in.Environment, Revision: in.Revision}
+	desired := make(map[plumbline.Ref]bool, len(in.Desired))
+	for i := range in.Desired {
+		o := &in.Desired[i]
+		desired[o.Ref] = true
+		op, reason := in.decide(o)
+		if op == plumbline.OpKeep {
+			p.Kept++
+			continue
+		}
+		p.Changes = append(p.Changes, plumbline.Change{Ref: o.Ref, Op: op, Origin: o.Origin, Wave: o.Wave, Reason: reason})
+	}
+	for _, ref := range in.Inventory.Refs() {
+		if desired[ref] {
+			continue
+		}
+		e, _ := in.Inventory.Get(ref)
+		p.Changes = append(p.Changes, plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: e.Origin, Wave: plumbline.WavePrune, Reason: reasonOrphan})
+	}
+	slices.SortStableFunc(p.Changes, func(a, b plumbline.Change) int { return int(a.Wave - b.Wave) })
+	return p
+}
+
+func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
+	if !in.Synced(o.Ref.GroupKind()) {
+		return plumbline.OpSkip, reasonNotSynced
+	}
+	e, listed := in.Inventory.Get(o.Ref)
+	seen, live := in.Observed(o.Ref)
+	switch {
+	case !live:
+		return plumbline.OpCreate, reasonNew
+	case listed && e.Owned() && seen.UID != e.UID:
+		return in.foreign(o)
+	case !listed || !e.Owned():
+		if seen.Ours(in.Installation, in.Environment) {
+			return plumbline.OpConfigure, reasonUncertain
+		}
+		return in.foreign(o)
+	case e.Checksum == "":
+		return plumbline.OpConfigure, reasonUncertain
+	case e.Checksum != o.Checksum:
+		return plumbline.OpConfigure, reasonContent
+	}
+	switch drift.Decide(e.Verified, seen).State {
+	case plumbline.StateInSync:
+		return plumbline.OpKeep, ""
+	case plumbline.StateTerminating:
+		return plumbline.OpSkip, "it is being deleted; it is made again when it is gone"
+	case plumbline.StateSuspect, plumbline.StateDrifted:
+		// The loop settles drift by the rules of drift: windows, report mode,
+		// fights. A commit that does not touch the object changes none of that.
+		return plumbline.OpKeep, ""
+	default:
+		return plumbline.OpConfigure, reasonDrift
+	}
+}
+
+// foreign decides on a live object that is not ours.
+func (in planInput) foreign(o *plumbline.Object) (plumbline.Op, string) {
+	switch {
+	case in.Adopt && o.Control.Adopt:
+		return plumbline.OpConfigure, reasonAdopt
+	case sharable(o):
+		return plumbline.OpConfigure, reasonShared
+	default:
+		return plumbline.OpConflict, reasonForeign
+	}
+}
+
+// sharable objects may exist before us without being in the way: the Namespace
+// of a project.
+func sharable(o *plumbline.Object) bool {
+	return o.System && o.Ref.Kind == "Namespace" && o.Ref.Group == ""
+}

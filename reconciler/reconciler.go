@@ -1,0 +1,234 @@
+// Package reconciler keeps one environment of a cluster true to Git.
+//
+// A Reconciler has one loop, and the loop has everything: it is told of
+// commits, of changes on the cluster and of the time, decides with the pure
+// functions of this package and of reconciler/drift, and writes through
+// reconciler/cluster. Slow work that decides nothing (fetching, rendering,
+// posting statuses) is done beside it and comes back as a value.
+//
+//	commit  → render → check → plan → gate → save inventory ∪ → apply by wave → prune → report
+//	event   → verdict → heal or report
+//
+// The package knows Git, rendering, policies and forges only by the ports in
+// Options.
+package reconciler
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/observe"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
+)
+
+// Source is where commits come from.
+type Source interface {
+	// Fetch returns the head of the environment's branch.
+	Fetch(ctx context.Context) (plumbline.Commit, error)
+	// Snapshot opens the tree of a commit that was fetched.
+	Snapshot(ctx context.Context, sha string) (plumbline.Snapshot, error)
+	// Commits are those of the first-parent path in (from, to], newest first;
+	// only to where from is not on it.
+	Commits(ctx context.Context, from, to string) ([]plumbline.Commit, error)
+}
+
+// Rendered is what a commit means.
+type Rendered struct {
+	Objects    []plumbline.Object
+	Violations []plumbline.Violation
+	Services   int // services that the commit defines
+}
+
+// Renderer turns a snapshot into objects, and checks them.
+type Renderer interface {
+	Render(ctx context.Context, s plumbline.Snapshot) (Rendered, error)
+}
+
+// Reporter posts commit statuses.
+type Reporter interface {
+	Post(ctx context.Context, s plumbline.Status) error
+	// Last is the newest status that the forge holds for key.
+	Last(ctx context.Context, key plumbline.StatusKey) (plumbline.Status, bool, error)
+}
+
+// Outbox decides which status is sent when. It is a state machine without I/O;
+// its JSON form is kept in the environment's record.
+type Outbox interface {
+	Want(s plumbline.Status, now time.Time)
+	// Next is the status to send now; if there is none, again at wait, or never
+	// when wait is zero.
+	Next(now time.Time) (s plumbline.Status, ok bool, wait time.Time)
+	Accepted(s plumbline.Status, now time.Time)
+	Failed(s plumbline.Status, err error, now time.Time)
+	json.Marshaler
+	json.Unmarshaler
+}
+
+// PruneRequest asks what of Candidates may be deleted.
+type PruneRequest struct {
+	Services   int // services of the environment before the prune
+	Candidates []Candidate
+	History    json.RawMessage // what an earlier PruneDecision returned
+	Commits    []plumbline.Commit
+	Now        time.Time
+}
+
+// Candidate is an owned object that is not desired any more.
+type Candidate struct {
+	Ref              plumbline.Ref
+	Project, Service string
+	Keep             bool // plumbline.Control.KeepOnPrune
+	Adopted          bool // it was there before us
+}
+
+// PruneDecision is the answer to a PruneRequest.
+type PruneDecision struct {
+	Allowed []plumbline.Ref
+	Blocked map[plumbline.Ref]string // why each of the others stays
+	Kept    map[plumbline.Ref]string // as Blocked, but nobody waits for them to go
+	History json.RawMessage
+	Summary string // one sentence for the status; empty when nothing is blocked
+}
+
+// Gate tells whether objects may be written now, until when that holds (zero:
+// for ever), and why not.
+type Gate func(now time.Time) (open bool, until time.Time, why string)
+
+// DriftAction is what follows on drift.
+type DriftAction string
+
+// The actions.
+const (
+	DriftHeal   DriftAction = "heal"
+	DriftReport DriftAction = "report"
+)
+
+// Options of a Reconciler. All fields but those marked optional are required.
+type Options struct {
+	Environment string
+	Namespace   string // Plumbline's own on the cluster
+	Interval    time.Duration
+	Jitter      func(time.Duration) time.Duration // of the interval; optional
+	Context     string                            // of the sync status; the drift status adds "/drift"
+	ReadOnly    bool                              // mode observe: no object and no state is ever written
+	Drift       DriftAction
+	Adopt       bool // allow.adopt
+	Workers     int  // writes under way at once; 0 means 16
+	Once        bool // Run ends when the head is applied, or cannot be
+
+	Source   Source
+	Renderer Renderer
+	Reporter Reporter // optional: no statuses
+	Outbox   Outbox
+	Prune    func(PruneRequest) PruneDecision
+	Gate     Gate
+	Client   *cluster.Client
+	Store    *state.Store
+	// Progress is told of every outcome, and of every verdict; optional.
+	Progress func(Event)
+	// Heal, if set, stands between a drift and its heal. The demo's own test
+	// takes healing out with it.
+	Heal func(plumbline.Ref) bool
+
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Event is something that happened, for progress, metrics and tests.
+type Event struct {
+	Kind    EventKind
+	Outcome plumbline.Outcome // EventOutcome
+	Verdict plumbline.Verdict // EventDrift, EventHealed
+	Result  Result            // EventRun
+}
+
+// EventKind tells which field of an Event is set.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventOutcome EventKind = "outcome"
+	EventDrift   EventKind = "drift"
+	EventHealed  EventKind = "healed"
+	EventRun     EventKind = "run"
+)
+
+// Keys of log attributes.
+const (
+	keyEnvironment = "environment"
+	keyCommit      = "commit"
+	keyObject      = "object"
+	keyErr         = "err"
+)
+
+// Reconciler keeps one environment. Make one with New and run it once.
+type Reconciler struct {
+	o       Options
+	log     *slog.Logger
+	watch   *observe.Watcher
+	suspect *rate.Limiter
+
+	installation string
+	inv          *state.Inventory
+	rec          state.Record
+	lost         bool      // the inventory was missing or damaged: what is not desired is an orphan
+	recordDirty  bool      // the record differs from the one that is saved
+	healDirty    bool      // verified records of heals are not saved
+	saved        time.Time // of the last save
+
+	// The last good commit: what is healed to.
+	good    plumbline.Commit
+	desired map[plumbline.Ref]plumbline.Object
+
+	// The head as it was last processed.
+	head head
+
+	drifts  map[plumbline.Ref]*drifted
+	history map[plumbline.Ref]drift.History
+	settled map[plumbline.Ref]time.Time // when a suspect was last settled
+	heals   healed                      // since the deployed commit
+	// Objects that left the watch, when the API server did not answer for them.
+	askAgain []plumbline.Ref
+	askAt    time.Time
+
+	baseKnown   bool   // desired is what the deployed commit says, or nobody knows that
+	lookedAtAll bool   // every object of the inventory was judged once
+	lastLoadErr string // to say it once
+	lastDrift   plumbline.Status
+	posts       posts
+}
+
+// New makes a Reconciler; it sends nothing.
+func New(o Options) *Reconciler {
+	if o.Workers == 0 {
+		o.Workers = 16
+	}
+	if o.Jitter == nil {
+		o.Jitter = func(d time.Duration) time.Duration { return d }
+	}
+	if o.Progress == nil {
+		o.Progress = func(Event) {}
+	}
+	return &Reconciler{
+		o:       o,
+		log:     o.Logger.With(keyEnvironment, o.Environment),
+		suspect: rate.NewLimiter(rate.Limit(20), 100),
+		inv:     state.NewInventory(),
+		desired: map[plumbline.Ref]plumbline.Object{},
+		drifts:  map[plumbline.Ref]*drifted{},
+		history: map[plumbline.Ref]drift.History{},
+		settled: map[plumbline.Ref]time.Time{},
+	}
+}
+
+// ours tells whether an observed object is ours.
+func (r *Reconciler) ours(o drift.Observation) bool {
+	return o.Ours(r.installation, r.o.Environment)
+}

@@ -1,0 +1,135 @@
+package reconciler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/observe"
+)
+
+func (r *Reconciler) newWatch() {
+	r.watch = observe.New(observe.Options{Source: r.o.Client, Logger: r.log})
+}
+
+// start finds out where we are: whose installation this is, what it owns, and
+// how that looks now.
+func (r *Reconciler) start(ctx context.Context) error {
+	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	l, err := r.o.Store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	r.inv, r.rec, r.lost = l.Inventory, l.Record, !l.Found || l.Damaged != nil
+	if l.Damaged != nil {
+		r.log.Error("the inventory is damaged: what of it cannot be read is never pruned", keyErr, l.Damaged)
+	}
+	if len(r.rec.Outbox) > 0 {
+		if err := json.Unmarshal(r.rec.Outbox, r.o.Outbox); err != nil {
+			r.log.Error("the outbox is not read: statuses may be sent again", keyErr, err)
+		}
+	}
+	if len(r.rec.Drifts) > 0 {
+		if err := json.Unmarshal(r.rec.Drifts, &r.heals); err != nil {
+			r.log.Warn("the last heals are not read", keyErr, err)
+		}
+	}
+	uid, err := r.clusterUID(ctx)
+	if err != nil {
+		return err
+	}
+	if r.rec.Cluster != "" && r.rec.Cluster != uid {
+		r.log.Warn("this is another cluster than the inventory was written on: every record is verified again")
+		r.forgetRecords()
+	}
+	r.rec.Cluster = uid
+	if err := r.ensureWatched(ctx, nil); err != nil {
+		return err
+	}
+	r.claimPlanned()
+	return nil
+}
+
+// identify reads the uid of our own Namespace, and makes it where it is
+// missing.
+func (r *Reconciler) identify(ctx context.Context) error {
+	ns := plumbline.Ref{Kind: "Namespace", Name: r.o.Namespace}
+	m, err := r.o.Client.Identify(ctx, ns.Name, !r.o.ReadOnly)
+	if err != nil {
+		if errors.Is(err, cluster.ErrNotFound) {
+			return plumbline.Errorf(plumbline.KindDenied, "start", "Namespace %s does not exist; create it with: kubectl create namespace %s", ns.Name, ns.Name)
+		}
+		return err
+	}
+	r.installation = m
+	r.watch.Select(fmt.Sprintf("%s=%s,%s=%s,%s=%s,!serving.knative.dev/service,!serving.knative.dev/route",
+		plumbline.LabelManagedBy, plumbline.ManagedBy,
+		plumbline.LabelInstallation, r.installation,
+		plumbline.LabelEnvironment, r.o.Environment))
+	return nil
+}
+
+func (r *Reconciler) clusterUID(ctx context.Context) (string, error) {
+	return r.o.Client.Identify(ctx, "kube-system", false)
+}
+
+// forgetRecords makes every object unverified.
+func (r *Reconciler) forgetRecords() {
+	for _, ref := range r.inv.Refs() {
+		e, _ := r.inv.Get(ref)
+		e.Verified = drift.Record{}
+		r.inv.Put(e)
+	}
+}
+
+// unseen are the inventory's objects at the first look: those that are gone
+// make no event.
+func (r *Reconciler) unseen() []plumbline.Ref {
+	if r.lookedAtAll {
+		return nil
+	}
+	r.lookedAtAll = true
+	return r.inv.Refs()
+}
+
+// backoff before attempt n+1: 1 s doubling up to most, ± 20 %.
+func backoff(n int, most time.Duration) time.Duration {
+	d := most
+	if n < 20 {
+		d = min(time.Second<<n, most)
+	}
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // spreading load is no secret
+}
+
+// stack of the goroutine, for the report of a bug: functions and lines, no
+// values.
+func stack() string { return string(debug.Stack()) }
+
+// logResult says once what a run came to.
+func (r *Reconciler) logResult(res Result) {
+	log := r.log.With(keyCommit, res.Commit.Short())
+	for _, v := range res.Violations {
+		if v.Severity == plumbline.SeverityError {
+			log.Error("invalid definition", "code", v.Code, "at", v.Origin.String(), "message", v.Message)
+		}
+	}
+	switch {
+	case res.Err != nil:
+		for _, err := range flatten(res.Err) {
+			log.Warn("not applied as a whole", "kind", plumbline.KindOf(err).String(), keyErr, err)
+		}
+	case res.Closed != "":
+		log.Info("not applied now", "reason", res.Closed)
+	default:
+		log.Info("in sync", "objects", res.Total, "written", len(res.Outcomes), "kept", res.Plan.Kept)
+	}
+}
