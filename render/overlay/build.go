@@ -1,0 +1,126 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// OriginAnnotation is on every object of Build's output: YAML with a `path`
+// relative to the built directory, or for generated objects with
+// `configuredIn`.
+const OriginAnnotation = "config.kubernetes.io/origin"
+
+// Convert gives a document of a resource file the form in which kustomize
+// knows it: an object with apiVersion, kind and metadata.name. What is one
+// already is returned as it is; nothing is returned for a document that is to
+// be left out. The path is relative to the repository's root.
+type Convert = func(path string, doc []byte) ([]byte, error)
+
+// FindFile is the name of the kustomization file in dir, empty when there is
+// none.
+func FindFile(fsys fs.FS, dir string) string {
+	for _, name := range fileNames() {
+		if info, err := fs.Stat(fsys, path.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+			return name
+		}
+	}
+	return ""
+}
+
+// Build builds the kustomization in dir of the repository fsys. Only files
+// that it refers to are read. The error is a plumbline.Error of KindInvalid
+// with the kustomization file, or several joined; a panic in kustomize is one
+// of KindInternal.
+func Build(ctx context.Context, fsys fs.FS, dir string, convert Convert) ([]byte, error) {
+	l := newLoader(ctx, fsys, convert)
+	file, err := l.load(path.Clean(dir))
+	if err != nil {
+		return nil, err
+	}
+	out, err := global.run(l.memory, path.Join(root, dir))
+	if err == nil {
+		return out, nil
+	}
+	kind := plumbline.KindInvalid
+	if _, bug := err.(panicked); bug { //nolint:errorlint // made two lines above, never wrapped
+		kind = plumbline.KindInternal
+	}
+	return nil, &plumbline.Error{
+		Op:     opBuild,
+		Kind:   kind,
+		Origin: plumbline.Origin{Path: file},
+		Err:    errors.New(message(err, &l.secrets)),
+	}
+}
+
+const opBuild = "build overlay"
+
+// root is where the repository lies in memory.
+const root = "/repository"
+
+// fence guards what kustomize keeps in package variables, its OpenAPI schema
+// above all: one build at a time in a process.
+type fence struct{ mu sync.Mutex }
+
+var global fence
+
+// panicked is a recovered panic. Its value may hold anything, so only a
+// runtime error, which names no data, is kept.
+type panicked string
+
+func (p panicked) Error() string { return string(p) }
+
+func (f *fence) run(memory filesys.FileSystem, dir string) (out []byte, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error:
+			out, err = nil, panicked("kustomize panicked: "+r.Error())
+		default:
+			out, err = nil, panicked(fmt.Sprintf("kustomize panicked with a %T", r))
+		}
+	}()
+	k := krusty.MakeKustomizer(&krusty.Options{
+		Reorder: krusty.ReorderOptionNone,
+		// The file system in memory is the restriction: files beside the
+		// kustomization's own directory are fine.
+		LoadRestrictions: types.LoadRestrictionsNone,
+		PluginConfig:     types.DisabledPluginConfig(),
+	})
+	objects, err := k.Run(memory, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range objects.Resources() {
+		// A project is its namespace: `namespace` of an overlay renames it.
+		if ns := r.GetNamespace(); ns != "" && r.GetApiVersion() == plumbline.APIVersion && r.GetKind() == "Project" {
+			r.SetName(ns)
+		}
+	}
+	return objects.AsYaml()
+}
+
+// detour is how kustomize begins an error about a directory: with the reason
+// why it is not a file.
+var detour = regexp.MustCompile(`accumulation err='.*': `)
+
+// message makes one line of an error of kustomize.
+func message(err error, s *secrets) string {
+	text := strings.ReplaceAll(err.Error(), root+"/", "")
+	return s.redact(detour.ReplaceAllString(text, ""))
+}
