@@ -1,0 +1,178 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+const (
+	kind     = "Config"
+	opRead   = "read configuration"
+	maxBytes = 4 << 20
+)
+
+// Load reads the configuration from a file.
+func Load(file string) (Config, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%w", err)
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	switch {
+	case err != nil:
+		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%w", err)
+	case len(text) > maxBytes:
+		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%s is larger than %d MiB", file, maxBytes>>20)
+	}
+	return Parse(file, text)
+}
+
+// Parse reads a configuration. The error joins one plumbline.Error of
+// KindUsage, with file and line, for every mistake.
+func Parse(file string, text []byte) (Config, error) {
+	p := parser{file: file}
+	root := p.document(text)
+	if root == nil {
+		return Config{}, p.err()
+	}
+	p.check(root, schemaOf(Config{}), "")
+	c := Default()
+	if len(p.errs) == 0 {
+		p.decode(root, &c)
+	}
+	if len(p.errs) == 0 {
+		p.validate(root, &c)
+	}
+	return c, p.err()
+}
+
+// parser gathers the mistakes of one file.
+type parser struct {
+	file string
+	errs []*plumbline.Error
+}
+
+func (p *parser) errorf(line int, format string, args ...any) {
+	p.errs = append(p.errs, &plumbline.Error{
+		Op: opRead, Kind: plumbline.KindUsage,
+		Origin: plumbline.Origin{Path: p.file, Line: line},
+		Err:    fmt.Errorf(format, args...),
+	})
+}
+
+func (p *parser) err() error {
+	slices.SortStableFunc(p.errs, func(a, b *plumbline.Error) int { return a.Origin.Compare(b.Origin) })
+	errs := make([]error, 0, len(p.errs))
+	for _, e := range p.errs {
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// document is the one mapping that a configuration file holds.
+func (p *parser) document(text []byte) *yaml.Node {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		p.errorf(0, "the file is empty")
+		return nil
+	case err != nil:
+		p.yamlError(err)
+		return nil
+	}
+	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+		p.errorf(second.Line, "a second document; a configuration is one")
+		return nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		p.errorf(root.Line, "not a mapping")
+		return nil
+	}
+	return root
+}
+
+// yamlError takes the lines out of the YAML package's messages.
+func (p *parser) yamlError(err error) {
+	messages := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	var types *yaml.TypeError
+	if errors.As(err, &types) {
+		messages = types.Errors
+	}
+	for _, m := range messages {
+		line := 0
+		if _, err := fmt.Sscanf(m, "line %d: ", &line); err == nil {
+			_, m, _ = strings.Cut(m, ": ")
+		}
+		p.errorf(line, "%s", m)
+	}
+}
+
+// decode fills c, and every environment with its own defaults first.
+func (p *parser) decode(root *yaml.Node, c *Config) {
+	if err := root.Decode(c); err != nil {
+		p.yamlError(err)
+		return
+	}
+	for i, n := range items(lookup(root, "environments")) {
+		e := DefaultEnvironment(c.Environments[i].Name)
+		if err := n.Decode(&e); err != nil {
+			p.yamlError(err)
+			return
+		}
+		c.Environments[i] = e
+	}
+}
+
+// lookup is the node below n at keys, or nil.
+func lookup(n *yaml.Node, keys ...string) *yaml.Node {
+	for _, key := range keys {
+		n = value(n, key)
+	}
+	return n
+}
+
+func value(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func items(n *yaml.Node) []*yaml.Node {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	return n.Content
+}
+
+// lineOf is the line of the node at keys, or of the nearest that is there.
+func lineOf(n *yaml.Node, keys ...string) int {
+	line := 0
+	for _, key := range append([]string{""}, keys...) {
+		if key != "" {
+			n = value(n, key)
+		}
+		if n == nil {
+			return line
+		}
+		line = n.Line
+	}
+	return line
+}
