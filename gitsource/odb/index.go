@@ -149,7 +149,7 @@ func (x *indexer) resolveAll(ctx context.Context, count uint32) error {
 // add puts a named object into the index and returns the deltas on it.
 func (x *indexer) add(p *packed) []*packed {
 	x.done++
-	x.idx.Add(p.hash, uint64(p.offset), p.crc) //nolint:gosec // not negative
+	x.idx.Add(p.hash, uint64(p.offset), p.crc)
 	byHash := x.childrenOf[p.hash]
 	delete(x.childrenOf, p.hash)
 	return append(p.children, byHash...)
@@ -215,7 +215,7 @@ func patch(base, delta []byte) ([]byte, error) {
 		return nil, errDelta
 	}
 	if size > maxDeltaBytes {
-		return nil, &TooLargeError{Size: int64(min(size, 1<<62)), Limit: maxDeltaBytes} //nolint:gosec // bounded
+		return nil, &TooLargeError{Size: int64(min(size, 1<<62)), Limit: maxDeltaBytes}
 	}
 	return packfile.PatchDelta(base, delta)
 }

@@ -2,7 +2,7 @@ package odb
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // the checksum that Git's pack format prescribes
+	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -128,7 +128,7 @@ func trailer(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha1.New() //nolint:gosec // as above
+	sum := sha1.New()
 	if _, err := io.CopyN(sum, f, max(0, info.Size()-sumBytes)); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"compress/zlib"
 	"context"
-	"crypto/sha1" //nolint:gosec // the checksum that Git's pack format prescribes
+	"crypto/sha1"
 	"encoding/binary"
 	"io"
 
@@ -14,11 +14,11 @@ import (
 // WritePack writes a pack of n objects, each whole: no deltas. next is called n
 // times.
 func WritePack(ctx context.Context, w io.Writer, n int, next func(i int) (Object, error)) error {
-	sum := sha1.New() //nolint:gosec // as above
+	sum := sha1.New()
 	buf := bufio.NewWriterSize(w, 64<<10)
 	out := io.MultiWriter(buf, sum)
 	head := binary.BigEndian.AppendUint32([]byte("PACK"), 2)
-	if _, err := out.Write(binary.BigEndian.AppendUint32(head, uint32(n))); err != nil { //nolint:gosec // a count
+	if _, err := out.Write(binary.BigEndian.AppendUint32(head, uint32(n))); err != nil {
 		return err
 	}
 	z, err := zlib.NewWriterLevel(out, zlib.BestSpeed)
