@@ -109,7 +109,9 @@ func (f *fence) run(memory filesys.FileSystem, dir string) (out []byte, err erro
 	for _, r := range objects.Resources() {
 		// A project is its namespace: `namespace` of an overlay renames it.
 		if ns := r.GetNamespace(); ns != "" && r.GetApiVersion() == plumbline.APIVersion && r.GetKind() == "Project" {
-			r.SetName(ns)
+			if err := r.SetName(ns); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return objects.AsYaml()

@@ -49,10 +49,10 @@ func (l *loader) references(k *types.Kustomization, dir string, at reference) {
 	for i := range k.SecretGenerator {
 		walk.sources("secretGenerator", &k.SecretGenerator[i].KvPairSources)
 	}
-	if len(k.CommonLabels) > 0 {
-		// As kustomize's own migration does; it warns on standard error otherwise.
-		k.Labels = append(k.Labels, types.Label{Pairs: k.CommonLabels, IncludeSelectors: true})
-		k.CommonLabels = nil
+	// As kustomize's own migration does; it warns on standard error otherwise.
+	if old := k.CommonLabels; len(old) > 0 { //nolint:staticcheck // deprecated there, not in the files of users
+		k.Labels = append(k.Labels, types.Label{Pairs: old, IncludeSelectors: true})
+		k.CommonLabels = nil //nolint:staticcheck // as above
 	}
 }
 

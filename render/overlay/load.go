@@ -32,7 +32,7 @@ func fileNames() []string { return konfig.RecognizedKustomizationFileNames() }
 // loader copies what a kustomization can reach into memory. All problems are
 // collected, not only the first.
 type loader struct {
-	ctx     context.Context //nolint:containedctx // lives for one Build
+	stopped func() error // the context's Err: between two files is often enough
 	source  fs.FS
 	convert Convert
 
@@ -46,7 +46,7 @@ type loader struct {
 
 func newLoader(ctx context.Context, source fs.FS, convert Convert) *loader {
 	return &loader{
-		ctx: ctx, source: source, convert: convert,
+		stopped: ctx.Err, source: source, convert: convert,
 		memory: filesys.MakeFsInMemory(), loaded: map[string]bool{},
 	}
 }
@@ -63,7 +63,7 @@ func (l *loader) load(dir string) (file string, err error) {
 	} else {
 		file = l.directory(dir, at)
 	}
-	if err := l.ctx.Err(); err != nil {
+	if err := l.stopped(); err != nil {
 		return file, &plumbline.Error{Op: opBuild, Err: err}
 	}
 	slices.SortStableFunc(l.problems, func(a, b *plumbline.Error) int { return a.Origin.Compare(b.Origin) })
@@ -97,7 +97,7 @@ func (l *loader) problemAt(at plumbline.Origin, err error) {
 
 // directory loads the kustomization in dir, which from names.
 func (l *loader) directory(dir string, from reference) (file string) {
-	if l.ctx.Err() != nil || l.looping(dir, from) {
+	if l.stopped() != nil || l.looping(dir, from) {
 		return ""
 	}
 	var found []string

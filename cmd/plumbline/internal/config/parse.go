@@ -26,7 +26,7 @@ func Load(file string) (Config, error) {
 	if err != nil {
 		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%w", err)
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	switch {
 	case err != nil:
