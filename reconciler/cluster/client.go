@@ -63,7 +63,8 @@ type Client struct {
 // New makes a Client; it sends nothing.
 func New(o Options) (*Client, error) {
 	cfg := rest.CopyConfig(o.Config)
-	cfg.QPS = -1 // the API server's own priority and fairness is the limit
+	cfg.WarningHandler = rest.NoWarnings{} // warnings quote what they warn of
+	cfg.QPS = -1                           // the API server's own priority and fairness is the limit
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.ContentType = "application/json"
 	cfg.NegotiatedSerializer = metainternalversionscheme.Codecs.WithoutConversion()
