@@ -1,0 +1,148 @@
+package definition
+
+import (
+	"path"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Document is what one document of a file says. Most hold one value; a List
+// holds several. Places are relative to the document.
+type Document struct {
+	Versions []*Version
+	Routes   []*Routes
+	Secrets  []*Secret
+	Projects []*Project
+	Plain    []*Plain
+
+	Violations []plumbline.Violation
+	// Skipped says why a document that is not ours was left out.
+	Skipped string
+	// Path is where an overlay says that the document comes from.
+	Path string
+}
+
+// annotationOrigin is where kustomize writes the path of a document's file.
+const annotationOrigin = "config.kubernetes.io/origin"
+
+// Parse reads one document.
+func Parse(text []byte) *Document {
+	d := &Document{}
+	r := &reader{}
+	if root := load(text, &r.problems); root != nil {
+		d.read(r, root, 0)
+	}
+	d.Violations = r.found
+	return d
+}
+
+func (d *Document) read(r *reader, root *yaml.Node, depth int) {
+	root = resolve(root)
+	if root.Kind != yaml.MappingNode {
+		d.Skipped = "not a definition and not a Kubernetes object"
+		return
+	}
+	apiVersion, kind := scalar(root, "apiVersion"), scalar(root, "kind")
+	group, version, _ := strings.Cut(apiVersion, "/")
+	items := get(root, "items")
+	switch {
+	case get(root, "sops") != nil && get(get(root, "sops"), "mac") != nil:
+		r.errorf(CodeEncrypted, keyPos(root, "sops"), "the document is encrypted with SOPS: not in this version")
+	case isSpaceCloud(root, apiVersion):
+		r.form = FormSpaceCloud
+		d.spaceCloud(r, root)
+	case strings.HasPrefix(group, "plumbline"):
+		r.form = FormPlumbline
+		d.plumbline(r, root, group, version, kind)
+	case apiVersion == "" || kind == "":
+		d.Skipped = "not a definition and not a Kubernetes object"
+	case strings.HasPrefix(group, "kustomize.config.k8s.io"):
+		d.Skipped = "a part of an overlay: only kustomization.yaml of the environment's own directory is built"
+	case strings.HasSuffix(kind, "List") && items != nil && items.Kind == yaml.SequenceNode && depth < 3:
+		for _, item := range items.Content {
+			d.read(r, item, depth+1)
+		}
+	default:
+		r.form = FormPlumbline
+		if p := r.plain(root, apiVersion, kind); p != nil {
+			d.Plain = append(d.Plain, p)
+		}
+	}
+	if d.Path == "" {
+		d.Path = originPath(root)
+	}
+}
+
+// plumblineKinds are the kinds of plumbline.dev/v1 that stand in a repository.
+func plumblineKinds() []string {
+	return []string{"ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project"}
+}
+
+func (d *Document) plumbline(r *reader, root *yaml.Node, group, version, kind string) {
+	at := keyPos(root, "apiVersion")
+	if group != "plumbline.dev" || version != "v1" {
+		r.errorf(CodeKind, at, "unknown apiVersion %s: expected %q", r.shown(group+"/"+version), plumbline.APIVersion)
+		return
+	}
+	at = keyPos(root, "kind")
+	switch kind {
+	case "Config":
+		d.Skipped = "the operator's configuration, not a definition"
+	case "ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project":
+		e := r.envelope(root, kind)
+		d.definition(r, kind, e)
+	default:
+		r.unknownValue(Text{kind, at}, "kind", plumblineKinds()...)
+	}
+}
+
+// definition reads the spec behind an envelope of either form.
+func (d *Document) definition(r *reader, kind string, e envelope) {
+	switch kind {
+	case "ServiceVersion":
+		if v := r.version(e); v != nil {
+			d.Versions = append(d.Versions, v)
+		}
+	case "ServiceRoutes":
+		if v := r.routes(e); v != nil {
+			d.Routes = append(d.Routes, v)
+		}
+	case "ServiceSecret":
+		if v := r.secret(e); v != nil {
+			d.Secrets = append(d.Secrets, v)
+		}
+	case "Project":
+		if v := r.project(e); v != nil {
+			d.Projects = append(d.Projects, v)
+		}
+	case "ServiceRole":
+		r.notYet(e.at, "service roles")
+	}
+}
+
+// keyPos is the place of a key of root, or of root itself.
+func keyPos(root *yaml.Node, key string) Pos {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == key {
+			return posOf(root.Content[i])
+		}
+	}
+	return posOf(root)
+}
+
+// originPath reads kustomize's origin annotation.
+func originPath(root *yaml.Node) string {
+	text := scalar(get(get(root, "metadata"), "annotations"), annotationOrigin)
+	if text == "" {
+		return ""
+	}
+	for line := range strings.Lines(text) {
+		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "path:"); ok {
+			return path.Clean(strings.Trim(strings.TrimSpace(p), `"'`))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package definition
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits of one document. Aliases count as often as they are used.
+const (
+	maxNodes = 400_000
+	maxDepth = 100
+)
+
+// load parses one document into nodes that are safe to walk, aliases
+// included. It returns nil where it is not, with the violation added to p.
+func load(text []byte, p *problems) *yaml.Node {
+	if len(text) > MaxDocument {
+		p.errorf(CodeTooLarge, Pos{1, 1}, "the document has %d bytes; the limit is %d: split it", len(text), MaxDocument)
+		return nil
+	}
+	var doc yaml.Node
+	if err := unmarshal(text, &doc); err != nil {
+		line, message := explain(err)
+		p.errorf(CodeSyntax, Pos{line, 0}, "%s", message)
+		return nil
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
+		return nil
+	}
+	before := len(p.found)
+	s := safety{p: p}
+	s.node(doc.Content[0], 0)
+	if len(p.found) > before {
+		return nil
+	}
+	return doc.Content[0]
+}
+
+// unmarshal fences the parser: whatever it does with hostile text is an error.
+func unmarshal(text []byte, into *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: the parser gave up")
+		}
+	}()
+	return yaml.Unmarshal(text, into)
+}
+
+// explain takes the line out of the parser's message, and what could be a
+// part of the text: an unquoted password that begins with * is an alias to it.
+func explain(err error) (int, string) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		message = message[len(m[0]):]
+	}
+	if strings.HasPrefix(message, "unknown anchor") {
+		message = "a value that begins with * is an alias, and its anchor is not there: quote the value"
+	}
+	if i := strings.IndexAny(message, "'\"`"); i >= 0 {
+		message = strings.TrimSpace(message[:i])
+	}
+	return line, "not valid YAML: " + message
+}
+
+// safety walks a document as its readers will, and refuses what would not end
+// or not fit.
+type safety struct {
+	p     *problems
+	nodes int
+	over  bool
+}
+
+func (s *safety) node(n *yaml.Node, depth int) {
+	s.nodes++
+	switch {
+	case s.over:
+		return
+	case s.nodes > maxNodes:
+		s.over = true
+		s.p.errorf(CodeTooLarge, posOf(n), "the document has more than %d values, counting each use of an alias", maxNodes)
+		return
+	case depth > maxDepth:
+		s.over = true
+		s.p.errorf(CodeTooDeep, posOf(n), "values are nested more than %d deep, or an alias lies inside its own anchor", maxDepth)
+		return
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		s.node(n.Alias, depth+1)
+	case yaml.MappingNode:
+		s.keys(n)
+		for i := 1; i < len(n.Content); i += 2 {
+			s.node(n.Content[i], depth+1)
+		}
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			s.node(c, depth+1)
+		}
+	}
+}
+
+// keys refuses keys that are not plain scalars, and keys that are there twice.
+func (s *safety) keys(n *yaml.Node) {
+	for i := 0; i < len(n.Content); i += 2 {
+		if k := n.Content[i]; k.Kind != yaml.ScalarNode {
+			s.p.errorf(CodeType, posOf(k), "the key of a mapping must be a plain word")
+			s.over = true
+			return
+		}
+	}
+	if len(n.Content) <= 32 {
+		for i := 2; i < len(n.Content); i += 2 {
+			for j := 0; j < i; j += 2 {
+				if n.Content[i].Value == n.Content[j].Value {
+					s.duplicate(n.Content[i], n.Content[j])
+					break
+				}
+			}
+		}
+		return
+	}
+	seen := make(map[string]*yaml.Node, len(n.Content)/2)
+	for i := 0; i < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if first, ok := seen[k.Value]; ok {
+			s.duplicate(k, first)
+			continue
+		}
+		seen[k.Value] = k
+	}
+}
+
+func (s *safety) duplicate(k, first *yaml.Node) {
+	s.p.errorf(CodeDuplicateKey, posOf(k), "key %q is there twice: remove one", k.Value)
+	s.p.relate(posOf(first))
+}
+
+func posOf(n *yaml.Node) Pos { return Pos{n.Line, n.Column} }
+
+// resolve follows an alias. Documents that load returns have no circles.
+func resolve(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}

@@ -1,0 +1,295 @@
+package definition
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// plain reads a Kubernetes object that is passed through.
+func (r *reader) plain(root *yaml.Node, apiVersion, kind string) *Plain {
+	group, version, found := strings.Cut(apiVersion, "/")
+	if !found {
+		group, version = "", apiVersion
+	}
+	p := &Plain{Version: version, At: posOf(root)}
+	secret := group == "" && kind == "Secret"
+	r.private = secret
+	defer func() { r.private = false }()
+
+	before := len(r.found)
+	fields, _ := r.value(root, kind).(map[string]any)
+	if len(r.found) > before {
+		return nil
+	}
+	meta, _ := fields["metadata"].(map[string]any)
+	name, _ := meta["name"].(string)
+	namespace, _ := meta["namespace"].(string)
+	p.Ref = plumbline.Ref{Group: group, Kind: kind, Namespace: namespace, Name: name}
+	p.Fields = fields
+	if a := get(get(root, "metadata"), "annotations"); a != nil && !isNull(a) {
+		p.Control = r.control(a, "metadata.annotations")
+	}
+	if !r.plainNames(p, root) {
+		return nil
+	}
+	r.clean(p, meta)
+	if secret {
+		r.secretFields(p, root)
+	}
+	return p
+}
+
+// plainNames checks what identifies the object.
+func (r *reader) plainNames(p *Plain, root *yaml.Node) bool {
+	kind := p.Ref.Kind
+	switch {
+	case p.Ref.Name == "":
+		r.errorf(CodePlainName, p.At, "%s needs metadata.name: a generated name cannot be followed", kind)
+		return false
+	case strings.ContainsAny(p.Ref.Name, " /%") || len(p.Ref.Name) > maxSubdomain:
+		r.errorf(CodeName, p.At, "%s has a name that Kubernetes refuses: expected at most 253 letters, digits, '-' and '.'", kind)
+		return false
+	case p.Ref.Namespace == "" && isNamespaced(p.Ref.GroupKind()):
+		r.errorf(CodePlainName, p.At, "%s %q needs metadata.namespace: a project", kind, p.Ref.Name)
+		return false
+	}
+	labels := get(get(root, "metadata"), "labels")
+	if labels == nil {
+		return true
+	}
+	for i := 0; i+1 < len(labels.Content); i += 2 {
+		if k := labels.Content[i]; strings.HasPrefix(k.Value, controlPrefix) {
+			r.errorf(CodePlainReserved, posOf(k), "label %q is Plumbline's own: remove it", k.Value)
+		}
+	}
+	return true
+}
+
+// isNamespaced tells of the built-in kinds; of others only the cluster knows.
+func isNamespaced(k plumbline.GroupKind) bool {
+	switch k.Group {
+	case "":
+		switch k.Kind {
+		case "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "PersistentVolumeClaim", "Endpoints",
+			"LimitRange", "ResourceQuota", "ReplicationController", "PodTemplate":
+			return true
+		}
+	case "apps", "batch", "autoscaling", "policy", "serving.knative.dev":
+		return true
+	case "networking.k8s.io":
+		return k.Kind != "IngressClass"
+	case "rbac.authorization.k8s.io":
+		return k.Kind == "Role" || k.Kind == "RoleBinding"
+	case "networking.istio.io", "security.istio.io", "telemetry.istio.io":
+		return true
+	}
+	return false
+}
+
+// clean drops what only an API server writes, and what has no place in an
+// apply.
+func (r *reader) clean(p *Plain, meta map[string]any) {
+	delete(p.Fields, "status")
+	for _, k := range []string{"creationTimestamp", "generation", "resourceVersion", "uid", "managedFields", "selfLink", "deletionTimestamp"} {
+		delete(meta, k)
+	}
+	if annotations, ok := meta["annotations"].(map[string]any); ok {
+		for k := range annotations {
+			if strings.HasPrefix(k, controlPrefix) || k == annotationOrigin || k == "kubectl.kubernetes.io/last-applied-configuration" {
+				delete(annotations, k)
+			}
+		}
+		if len(annotations) == 0 {
+			delete(meta, "annotations")
+		}
+	}
+	if p.Ref.GroupKind() == (plumbline.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}) && p.Fields["aggregationRule"] != nil {
+		delete(p.Fields, "rules")
+	}
+	dropEmptyBundles(p.Fields)
+}
+
+// dropEmptyBundles removes each caBundle that is empty: a controller fills it.
+func dropEmptyBundles(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if b, ok := v["caBundle"].(string); ok && b == "" {
+			delete(v, "caBundle")
+		}
+		for _, c := range v {
+			dropEmptyBundles(c)
+		}
+	case []any:
+		for _, c := range v {
+			dropEmptyBundles(c)
+		}
+	}
+}
+
+// secretFields turns stringData into data, and data into values that do not
+// print.
+func (r *reader) secretFields(p *Plain, root *yaml.Node) {
+	out := map[string]any{}
+	if data, ok := p.Fields["data"].(map[string]any); ok {
+		for k, v := range data {
+			text, ok := v.(string)
+			raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+			if !ok || err != nil {
+				r.errorf(CodeSecretBase64, secretKeyPos(root, "data", k), "data.%s is not base64: put the text itself under stringData", k)
+				continue
+			}
+			out[k] = plumbline.NewSecretValue(string(raw))
+		}
+	}
+	if data, ok := p.Fields["stringData"].(map[string]any); ok {
+		for k, v := range data {
+			text, ok := v.(string)
+			if !ok {
+				r.errorf(CodeType, secretKeyPos(root, "stringData", k), "stringData.%s must be text: quote it", k)
+				continue
+			}
+			out[k] = plumbline.NewSecretValue(text)
+		}
+	}
+	delete(p.Fields, "stringData")
+	delete(p.Fields, "data")
+	size := 0
+	for k, v := range out {
+		size += len(v.(plumbline.SecretValue).Reveal())
+		if !isDataKey(k) {
+			r.errorf(CodeSecretKey, p.At, "%q is no key of a Secret: expected letters, digits, '-', '_' and '.'", k)
+		}
+	}
+	if size > maxSecret {
+		r.errorf(CodeSecretSize, p.At, "data has %d bytes; a Secret holds at most %d", size, maxSecret)
+	}
+	if len(out) > 0 {
+		p.Fields["data"] = out
+	}
+}
+
+func secretKeyPos(root *yaml.Node, section, key string) Pos {
+	if n := get(get(root, section), key); n != nil {
+		return posOf(n)
+	}
+	return posOf(root)
+}
+
+// value turns nodes into JSON values as kubectl reads them. Where YAML readers
+// disagree it is an error.
+func (r *reader) value(n *yaml.Node, what string) any {
+	n = resolve(n)
+	switch n.Kind {
+	case yaml.MappingNode:
+		out := make(map[string]any, len(n.Content)/2)
+		r.entries(n, out)
+		return out
+	case yaml.SequenceNode:
+		out := make([]any, 0, len(n.Content))
+		for _, c := range n.Content {
+			if isNull(resolve(c)) {
+				r.errorf(CodePlainNull, posOf(c), "a list in %s holds null: remove the item", what)
+				continue
+			}
+			out = append(out, r.value(c, what))
+		}
+		return out
+	default:
+		return r.scalarValue(n)
+	}
+}
+
+func (r *reader) entries(n *yaml.Node, out map[string]any) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], resolve(n.Content[i+1])
+		switch {
+		case k.Tag == mergeTag:
+		case !isNull(v):
+			out[k.Value] = r.value(v, k.Value)
+		}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Tag != mergeTag {
+			continue
+		}
+		v := resolve(n.Content[i+1])
+		sources := []*yaml.Node{v}
+		if v.Kind == yaml.SequenceNode {
+			sources = v.Content
+		}
+		for _, s := range sources {
+			merged := map[string]any{}
+			if s = resolve(s); s.Kind == yaml.MappingNode {
+				r.entries(s, merged)
+			}
+			for k, v := range merged {
+				if _, ok := out[k]; !ok {
+					out[k] = v
+				}
+			}
+		}
+	}
+}
+
+func (r *reader) scalarValue(n *yaml.Node) any {
+	switch n.Tag {
+	case "!!str":
+		if n.Style == 0 && isOldBool(n.Value) {
+			r.errorf(CodeAmbiguous, posOf(n), "an unquoted %s is true or false to some readers and text to others: write true or false, or quote it", n.Value)
+		}
+		return n.Value
+	case "!!bool":
+		return n.Value == "true" || n.Value == "True" || n.Value == "TRUE"
+	case "!!int":
+		return r.integer(n)
+	case "!!float":
+		f, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			r.errorf(CodeNumber, posOf(n), "%s is a number that JSON cannot hold: quote it if it is text", r.shown(n.Value))
+			return nil
+		}
+		return json.Number(formatFloat(f))
+	case "!!timestamp":
+		return n.Value
+	case "!!null":
+		return nil
+	}
+	r.errorf(CodeTag, posOf(n), "the tag %q has no meaning here: write the value without it", n.Tag)
+	return nil
+}
+
+func (r *reader) integer(n *yaml.Node) any {
+	plain := strings.ReplaceAll(n.Value, "_", "")
+	if i, err := strconv.ParseInt(plain, 0, 64); err == nil {
+		return json.Number(strconv.FormatInt(i, 10))
+	}
+	if u, err := strconv.ParseUint(plain, 0, 64); err == nil {
+		return json.Number(strconv.FormatUint(u, 10))
+	}
+	r.errorf(CodeNumber, posOf(n), "%s does not fit 64 bits: quote it if it is text", r.shown(n.Value))
+	return nil
+}
+
+// formatFloat writes a number as encoding/json does.
+func formatFloat(f float64) string {
+	b, err := json.Marshal(f)
+	if err != nil {
+		return "0"
+	}
+	return string(b)
+}
+
+func isOldBool(s string) bool {
+	switch strings.ToLower(s) {
+	case "y", "yes", "n", "no", "on", "off":
+		return true
+	}
+	return false
+}

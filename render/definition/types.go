@@ -1,0 +1,227 @@
+package definition
+
+import "github.com/plumbline-dev/plumbline"
+
+// Version is one version of a service, complete: every default is filled in.
+type Version struct {
+	Form    Form
+	Project Text
+	ID      Text
+	Version Text // as written
+	Labels  []Label
+	Scale   Scale
+	Tasks   []Task
+	// Whitelist and Upstreams are sorted, each name once.
+	Whitelist []Peer
+	Upstreams []Peer
+	// Stats are the prefixes of Envoy's statistics that the proxy keeps.
+	Stats     []string
+	Addresses []Address
+	Control   Control
+	At        Pos
+}
+
+// Name is what the objects of this version are called.
+func (v *Version) Name() string { return Join(v.ID.Value, v.Version.Value) }
+
+// Open tells whether everyone may call.
+func (v *Version) Open() bool {
+	for _, p := range v.Whitelist {
+		if p.Project == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// Secrets are the ids of all secrets that the version uses, in the order of
+// the tasks, repeats included.
+func (v *Version) Secrets() []Text {
+	var out []Text
+	for i := range v.Tasks {
+		if s := v.Tasks[i].Docker.Secret; s.Value != "" {
+			out = append(out, s)
+		}
+		out = append(out, v.Tasks[i].Secrets...)
+	}
+	return out
+}
+
+// Label of the pods.
+type Label struct{ Key, Value Text }
+
+// Scale says how many replicas there are.
+type Scale struct {
+	Min, Max int
+	MinAt    Pos
+	Triggers []Trigger
+	CoolDown int // seconds; 0 where nothing is said
+	At       Pos
+}
+
+// TriggerType is what a service is scaled by.
+type TriggerType string
+
+// The triggers that need no KEDA.
+const (
+	TriggerRequestsPerSecond TriggerType = "requests-per-second"
+	TriggerActiveRequests    TriggerType = "active-requests"
+	TriggerCPU               TriggerType = "cpu"
+	TriggerMemory            TriggerType = "memory"
+)
+
+// Trigger is one reason to scale.
+type Trigger struct {
+	Type   TriggerType
+	Target int // of the two built-in types: per replica
+	// Measure and Value are those of cpu and memory: Utilization (percent of
+	// the request) or AverageValue (a quantity).
+	Measure string
+	Value   string
+	At      Pos
+}
+
+// Task is one container.
+type Task struct {
+	ID        Text
+	Ports     []Port
+	Resources Resources
+	Docker    Docker
+	Env       []EnvVar // sorted by name
+	Secrets   []Text   // of types env and file, each once
+}
+
+// Protocol of a port.
+type Protocol string
+
+// The protocols.
+const (
+	ProtocolHTTP Protocol = "http"
+	ProtocolH2C  Protocol = "h2c"
+	ProtocolGRPC Protocol = "grpc"
+	ProtocolTCP  Protocol = "tcp"
+)
+
+// Port is where a task listens, and where it is called.
+type Port struct {
+	Name     string
+	Protocol Protocol
+	Port     int // of the container
+	Address  int // that people call
+	At       Pos
+}
+
+// Resources of a task.
+type Resources struct {
+	CPU, Memory           int // millicores, MiB: requests
+	LimitCPU, LimitMemory int // 0: no limit for the CPU; memory as requested
+	GPUType               string
+	GPU                   int
+}
+
+// Docker is what a task runs.
+type Docker struct {
+	Image  Text
+	Cmd    []string
+	Secret Text
+	Always bool // pull at every start
+}
+
+// EnvVar is one environment variable.
+type EnvVar struct {
+	Name  string
+	Value string
+	At    Pos
+}
+
+// Peer is an entry of a whitelist or of upstreams. "*" stands for all.
+type Peer struct {
+	Project, Service string
+	At               Pos
+}
+
+// Address is a service's address that an environment variable holds.
+type Address struct {
+	Project, Service string
+	Port             int
+	At               Pos
+}
+
+// SecretType is how a secret is used.
+type SecretType string
+
+// The types of secrets.
+const (
+	SecretEnv    SecretType = "env"
+	SecretFile   SecretType = "file"
+	SecretDocker SecretType = "docker"
+)
+
+// Secret is a secret's definition.
+type Secret struct {
+	Project Text
+	ID      Text
+	Type    SecretType
+	Path    string // where files are mounted, cleaned
+	Data    []SecretEntry
+	Control Control
+	At      Pos
+}
+
+// SecretEntry is one key of a secret, sorted by Key.
+type SecretEntry struct {
+	Key   string
+	Value plumbline.SecretValue
+	At    Pos
+}
+
+// Routes say which version of a service gets which calls.
+type Routes struct {
+	Project Text
+	ID      Text
+	Routes  []Route
+	Control Control
+	At      Pos
+}
+
+// Route is the traffic of one address port.
+type Route struct {
+	Port           int
+	TCP            bool
+	Retries        int // 0 where nothing is said
+	TimeoutSeconds int // per try; 0 where nothing is said
+	Targets        []Target
+	At             Pos
+}
+
+// Target is one receiver of a route's traffic.
+type Target struct {
+	Version Text
+	Port    int // of the receiver's address; that of the route where nothing is said
+	Weight  int
+	At      Pos
+}
+
+// Project is a namespace of services.
+type Project struct {
+	ID      Text
+	Control Control
+	At      Pos
+}
+
+// Control holds what the control annotations of a document say.
+type Control struct {
+	plumbline.Control
+	WaveShift int
+}
+
+// Plain is a Kubernetes object that is passed through.
+type Plain struct {
+	Ref     plumbline.Ref
+	Version string // API version without the group
+	// Fields is the object as JSON values: map[string]any, []any, string, bool,
+	// json.Number, and plumbline.SecretValue for the (decoded) data of a Secret.
+	Fields  map[string]any
+	Control Control
+	At      Pos
+}

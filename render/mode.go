@@ -1,0 +1,151 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/plumbline-dev/plumbline/render/definition"
+)
+
+// Mode is how a service is run.
+type Mode string
+
+// The modes.
+const (
+	ModeKnative       Mode = "knative"        // Knative Services behind a Knative Route
+	ModeKnativeDirect Mode = "knative-direct" // Knative Services, called without Knative's routing
+	ModeDeployment    Mode = "deployment"     // Deployments
+)
+
+// Needs is what the definitions of one service ask for, over all versions: all
+// that the choice of its mode depends on.
+type Needs struct {
+	Versions []VersionNeeds
+	Routes   RouteNeeds
+	Features []string // of Knative, that the operator declared enabled
+}
+
+// VersionNeeds is what one version asks for.
+type VersionNeeds struct {
+	Name     string // as people know it: "v1"
+	Ports    []PortNeeds
+	Min      int // replicas
+	Routed   bool
+	Triggers []definition.TriggerType
+	Features []string // of Knative, that its pods need
+}
+
+// PortNeeds is a port that a version serves.
+type PortNeeds struct {
+	Protocol definition.Protocol
+	Address  int // where it is called
+}
+
+// RouteNeeds is what the routes ask for besides weights.
+type RouteNeeds struct {
+	Ports                                 []int
+	Matchers, Retries, Timeouts, External bool
+}
+
+// Choice is a mode with its reason.
+type Choice struct {
+	Mode Mode
+	Why  string
+	// AnswersOn80 is the port that was declared where the service answers on
+	// port 80 instead; 0 elsewhere.
+	AnswersOn80 int
+	// AtZero are the indexes of routed versions that scale to zero where that
+	// cannot be: the choice is then an error.
+	AtZero []int
+}
+
+// ChooseMode decides how a service is run. Knative is the first choice; what
+// its routing cannot do is done around it, and what its pods cannot do in
+// Deployments.
+func ChooseMode(n Needs) Choice {
+	for _, v := range n.Versions {
+		if why := deploymentNeed(v, n.Features); why != "" {
+			if len(n.Versions) > 1 {
+				why = "version " + v.Name + ": " + why
+			}
+			return Choice{Mode: ModeDeployment, Why: why}
+		}
+	}
+	port := otherPort(n)
+	why := routeNeed(n.Routes)
+	if why == "" && port == 0 {
+		return Choice{Mode: ModeKnative, Why: "one HTTP port, called on port 80"}
+	}
+	var atZero []int
+	for i, v := range n.Versions {
+		if v.Routed && v.Min == 0 {
+			atZero = append(atZero, i)
+		}
+	}
+	switch {
+	case why != "":
+		return Choice{Mode: ModeKnativeDirect, Why: why, AtZero: atZero}
+	case len(atZero) > 0:
+		return Choice{Mode: ModeKnative, Why: "scales to zero, which only Knative's routing can", AnswersOn80: port}
+	}
+	return Choice{Mode: ModeKnativeDirect, Why: fmt.Sprintf("called on port %d", port)}
+}
+
+// deploymentNeed is why Knative cannot run a version, "" where it can.
+func deploymentNeed(v VersionNeeds, enabled []string) string {
+	switch {
+	case len(v.Ports) == 0:
+		return "no port"
+	case slices.ContainsFunc(v.Ports, func(p PortNeeds) bool { return p.Protocol == definition.ProtocolTCP }):
+		return "a tcp port"
+	case len(v.Ports) > 1:
+		return fmt.Sprintf("%d ports", len(v.Ports))
+	case len(v.Triggers) > 1:
+		return "several scaling triggers"
+	}
+	for _, t := range v.Triggers {
+		if t != definition.TriggerRequestsPerSecond && t != definition.TriggerActiveRequests {
+			return fmt.Sprintf("scaled by %s", t)
+		}
+	}
+	for _, f := range v.Features {
+		if !slices.Contains(enabled, f) {
+			return "needs Knative's " + f + ", which is not declared enabled"
+		}
+	}
+	return ""
+}
+
+// routeNeed is why Knative's Route cannot do the routing, "" where it can.
+func routeNeed(r RouteNeeds) string {
+	switch {
+	case r.Matchers:
+		return "routes with matchers"
+	case r.External:
+		return "routes to external targets"
+	case r.Retries:
+		return "routes with retries"
+	case r.Timeouts:
+		return "routes with timeouts"
+	}
+	return ""
+}
+
+// otherPort is the first port other than 80 on which the service is called, 0
+// where there is none.
+func otherPort(n Needs) int {
+	var ports []int
+	for _, v := range n.Versions {
+		for _, p := range v.Ports {
+			ports = append(ports, p.Address)
+		}
+	}
+	ports = append(ports, n.Routes.Ports...)
+	slices.Sort(ports)
+	for _, p := range ports {
+		if p != 80 {
+			return p
+		}
+	}
+	return 0
+}

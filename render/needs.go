@@ -1,0 +1,86 @@
+package render
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
+)
+
+// needs is what the definitions of the service ask for.
+func (s *resolved) needs(features []string) Needs {
+	n := Needs{Features: features}
+	routed := map[string]bool{}
+	if r := s.routes.def; r != nil {
+		for _, route := range r.Routes {
+			n.Routes.Ports = append(n.Routes.Ports, route.Port)
+			n.Routes.Retries = n.Routes.Retries || route.Retries > 0
+			n.Routes.Timeouts = n.Routes.Timeouts || route.TimeoutSeconds > 0
+			for _, t := range route.Targets {
+				if t.Weight > 0 {
+					routed[definition.Slug(t.Version.Value)] = true
+				}
+			}
+		}
+	}
+	for _, v := range s.versions {
+		needs := VersionNeeds{
+			Name: v.def.Version.Value, Min: v.def.Scale.Min,
+			Routed: s.routes.def == nil || routed[definition.Slug(v.def.Version.Value)],
+		}
+		for _, p := range portsOf(v.def) {
+			needs.Ports = append(needs.Ports, PortNeeds{Protocol: p.Protocol, Address: p.Address})
+		}
+		for _, t := range v.def.Scale.Triggers {
+			needs.Triggers = append(needs.Triggers, t.Type)
+		}
+		n.Versions = append(n.Versions, needs)
+	}
+	return n
+}
+
+// answers are the ports on which the service is called, in its mode.
+func (s *resolved) answers() []int {
+	var out []int
+	if s.mode.Mode != ModeDeployment {
+		out = append(out, 80)
+	}
+	if s.mode.Mode != ModeKnative {
+		for _, v := range s.versions {
+			for _, p := range portsOf(v.def) {
+				out = append(out, p.Address)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// peer is the service as the call graph sees it: what any version declares.
+func (s *resolved) peer() plumbline.Peer {
+	first := s.versions[0]
+	p := plumbline.Peer{
+		Service: plumbline.PeerRef{Project: s.name.project, Service: s.name.id},
+		Origin:  first.src.At(first.def.At),
+	}
+	for _, v := range s.versions {
+		for _, u := range v.def.Upstreams {
+			p.Upstreams = append(p.Upstreams, plumbline.PeerRef{Project: u.Project, Service: u.Service, Origin: v.src.At(u.At)})
+		}
+		for _, w := range v.def.Whitelist {
+			p.Whitelist = append(p.Whitelist, plumbline.PeerRef{Project: w.Project, Service: w.Service, Origin: v.src.At(w.At)})
+		}
+	}
+	p.Upstreams, p.Whitelist = distinct(p.Upstreams), distinct(p.Whitelist)
+	return p
+}
+
+func distinct(refs []plumbline.PeerRef) []plumbline.PeerRef {
+	slices.SortStableFunc(refs, func(a, b plumbline.PeerRef) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
+	})
+	return slices.CompactFunc(refs, func(a, b plumbline.PeerRef) bool {
+		return a.Project == b.Project && a.Service == b.Service
+	})
+}

@@ -1,0 +1,187 @@
+// Package render turns the definitions of a repository into Kubernetes
+// objects. In goes a tree of files, out come objects, and every problem of
+// every definition with its file and line.
+//
+// The way: files are split into documents, documents are parsed (package
+// definition), gathered by service, secret and project, checked against each
+// other, and rendered (packages knative, istio, deployment, secret) and encoded
+// (package encode). Rendering looks at the files and at Options only: never at a
+// cluster, a clock or the network. The same input gives the same bytes.
+package render
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/encode"
+	"github.com/plumbline-dev/plumbline/render/istio"
+)
+
+// Options say for which environment, and for what kind of cluster, is
+// rendered. The zero value stands for the defaults in the comments.
+type Options struct {
+	Environment string // label plumbline.dev/environment; "" is "default"
+	Knative     Knative
+	Mesh        Mesh
+	KEDA        bool // ScaledObjects may be rendered
+	// HashKey keys every hash that depends on secret values; nil makes them
+	// read "unkeyed", for renderings that are shown and not applied.
+	HashKey []byte
+	// Overlay builds a directory that holds a kustomization; nil refuses it.
+	Overlay OverlayFunc
+}
+
+// Knative is what is true of Knative on the cluster.
+type Knative struct {
+	Features []string // podspec features that are enabled
+}
+
+// Mesh is what is true of Istio on the cluster.
+type Mesh struct {
+	TrustDomain string // "" is "cluster.local"
+	// Gateways are "<namespace>/<service account>"; nil is the ingress gateway
+	// of istio-system.
+	Gateways []string
+	// AlwaysAllowedNamespaces may call every service.
+	AlwaysAllowedNamespaces []string
+	StrictUpstreams         bool // refuse hosts that the mesh does not know
+	// InjectionLabel and its value are put on Namespaces; "" is
+	// istio-injection: enabled.
+	InjectionLabel string
+	InjectionValue string
+}
+
+// OverlayFunc builds the overlay in dir and returns its documents. Every
+// document of the sources passes through convert first, which gives Space
+// Cloud documents their plumbline.dev/v1 form, other documents as they are, and
+// nothing for a document to leave out.
+type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string, convert func(path string, doc []byte) ([]byte, error)) ([]byte, error)
+
+// Result of one rendering.
+type Result struct {
+	// Objects are sorted by wave, then Ref; nil when a violation is an error.
+	Objects    []plumbline.Object
+	Violations []plumbline.Violation // all of them: sorted, none twice
+	Peers      []plumbline.Peer      // sorted
+	Projects   []string              // sorted
+	Services   []ServiceMode         // sorted by project and service
+	Skipped    []Skip                // sorted by origin
+	Stats      Stats
+}
+
+// ServiceMode is how a service is run, and why.
+type ServiceMode struct {
+	Project string           `json:"project"`
+	Service string           `json:"service"`
+	Mode    Mode             `json:"mode"`
+	Why     string           `json:"why"`
+	Origin  plumbline.Origin `json:"origin"`
+}
+
+// Skip is a file or document that is not ours.
+type Skip struct {
+	Origin plumbline.Origin `json:"origin"`
+	Reason string           `json:"reason"`
+}
+
+// Stats count what a rendering had to do.
+type Stats struct {
+	Files     int `json:"files"`     // that may hold definitions
+	Documents int `json:"documents"` // in them
+	Parsed    int `json:"parsed"`    // documents that were new to the Renderer
+	Rendered  int `json:"rendered"`  // services that were rendered
+	Reused    int `json:"reused"`    // services that were as before
+}
+
+// Renderer renders one environment again and again, and does again only what a
+// change makes necessary. It is not safe for concurrent use.
+type Renderer struct {
+	opts  Options
+	mesh  istio.Mesh
+	enc   *encode.Encoder
+	tree  *tree
+	units map[unitKey]*unit
+	list  merged
+	last  *Result
+	buf   []byte
+}
+
+// New makes a Renderer.
+func New(opts Options) (*Renderer, error) {
+	if opts.Environment == "" {
+		opts.Environment = "default"
+	}
+	if opts.Mesh.InjectionLabel == "" {
+		opts.Mesh.InjectionLabel, opts.Mesh.InjectionValue = "istio-injection", "enabled"
+	}
+	r := &Renderer{
+		opts:  opts,
+		enc:   encode.New(),
+		tree:  newTree(),
+		units: map[unitKey]*unit{},
+		mesh: istio.Mesh{
+			TrustDomain:     opts.Mesh.TrustDomain,
+			Gateways:        opts.Mesh.Gateways,
+			AlwaysAllowed:   opts.Mesh.AlwaysAllowedNamespaces,
+			StrictUpstreams: opts.Mesh.StrictUpstreams,
+		},
+	}
+	if r.mesh.TrustDomain == "" {
+		r.mesh.TrustDomain = "cluster.local"
+	}
+	if r.mesh.Gateways == nil {
+		r.mesh.Gateways = []string{"istio-system/istio-ingressgateway-service-account"}
+	}
+	return r, nil
+}
+
+// Render renders what lies in dir, a slash-separated path in fsys. What is
+// wrong in the repository is a violation; an error is trouble with reading it,
+// a dir that is not there (plumbline.KindInvalid), or the end of ctx.
+func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, error) {
+	docs, err := r.load(ctx, fsys, dir)
+	if err != nil {
+		return Result{}, err
+	}
+	if docs == nil {
+		res := *r.last
+		res.Stats.Parsed, res.Stats.Rendered, res.Stats.Reused = 0, 0, len(res.Services)
+		return res, nil
+	}
+	res, err := r.assemble(docs)
+	if err != nil {
+		r.last = nil
+		return Result{}, err
+	}
+	r.last = &res
+	return res, nil
+}
+
+// load reads dir. It returns nil when nothing changed since the last
+// rendering.
+func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (*documents, error) {
+	info, err := fs.Stat(fsys, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "the directory is not in the repository")
+	case err != nil:
+		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
+	case !info.IsDir():
+		return nil, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "not a directory")
+	}
+	if overlay, err := hasKustomization(fsys, dir); err != nil {
+		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
+	} else if overlay != "" {
+		return r.overlay(ctx, fsys, dir, overlay)
+	}
+	changed, err := r.tree.read(ctx, fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !changed && r.last != nil {
+		return nil, nil //nolint:nilnil // documented: nothing changed
+	}
+	return r.tree.documents(), nil
+}

@@ -1,0 +1,127 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plumbline-dev/plumbline/render/definition"
+)
+
+// routesOf checks the routes of a service against its versions.
+func (c *serviceCheck) routesOf() {
+	r := c.routes
+	if r.def == nil {
+		if len(c.versions) > 1 {
+			c.noRoutes()
+		}
+		return
+	}
+	seen := map[int]definition.Pos{}
+	for _, route := range r.def.Routes {
+		if route.Port == 0 {
+			continue
+		}
+		if first, ok := seen[route.Port]; ok {
+			c.unit.violate(definition.CodeRoutePort, r.src.At(route.At), fmt.Sprintf("two routes of %s are for port %d: join them, as there are no matchers in this version", c.name.id, route.Port))
+			c.relate(r.src.At(first))
+		}
+		seen[route.Port] = route.At
+		c.routePort(route)
+		for _, t := range route.Targets {
+			c.routeTarget(route, t)
+		}
+	}
+}
+
+// noRoutes shows the document that is missing.
+func (c *serviceCheck) noRoutes() {
+	v := c.versions[len(c.versions)-1]
+	port := 80
+	if p := portsOf(v.def); len(p) > 0 {
+		port = p[0].Address
+	} else {
+		return // nothing to route
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "service %s has %d versions and no routes; write a document such as\n", c.name.id, len(c.versions))
+	fmt.Fprintf(&b, "apiVersion: plumbline.dev/v1\nkind: ServiceRoutes\nmetadata: {name: %s, namespace: %s}\nspec:\n  routes:\n  - source: {port: %d}\n    targets:\n",
+		c.name.id, c.name.project, port)
+	for i, v := range c.versions {
+		weight := 0
+		if i == 0 {
+			weight = 100
+		}
+		fmt.Fprintf(&b, "    - {version: %q, weight: %d}\n", v.def.Version.Value, weight)
+	}
+	c.unit.violate(definition.CodeNoRoutes, v.src.At(v.def.Version.At), strings.TrimSuffix(b.String(), "\n"))
+	for _, v := range c.versions[:len(c.versions)-1] {
+		c.relate(v.src.At(v.def.Version.At))
+	}
+}
+
+// routePort checks that the service is called on a route's port.
+func (c *serviceCheck) routePort(route definition.Route) {
+	ports := c.callable()
+	p, ok := ports[route.Port]
+	at := c.routes.src.At(route.At)
+	switch {
+	case !ok:
+		c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("%s is not called on port %d; its ports are %s", c.name.id, route.Port, list(ports)))
+	case route.TCP != (p == definition.ProtocolTCP):
+		c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("port %d of %s speaks %s: the route's source.protocol says otherwise", route.Port, c.name.id, p))
+	}
+}
+
+// callable are the ports that the versions declare; port 80 too, where Knative
+// answers.
+func (c *serviceCheck) callable() map[int]definition.Protocol {
+	ports := map[int]definition.Protocol{}
+	for _, v := range c.versions {
+		for _, p := range portsOf(v.def) {
+			ports[p.Address] = p.Protocol
+			if _, ok := ports[80]; !ok && c.mode.Mode != ModeDeployment {
+				ports[80] = p.Protocol
+			}
+		}
+	}
+	return ports
+}
+
+func list(ports map[int]definition.Protocol) string {
+	var numbers []int
+	for p := range ports {
+		numbers = append(numbers, p)
+	}
+	slices.Sort(numbers)
+	if len(numbers) == 0 {
+		return "none"
+	}
+	return strings.Trim(fmt.Sprint(numbers), "[]")
+}
+
+func (c *serviceCheck) routeTarget(route definition.Route, t definition.Target) {
+	at := c.routes.src.At(t.Version.At)
+	var versions []string
+	for _, v := range c.versions {
+		versions = append(versions, v.def.Version.Value)
+		if definition.Slug(v.def.Version.Value) != definition.Slug(t.Version.Value) {
+			continue
+		}
+		to := route.Port
+		if t.Port != 0 {
+			to = t.Port
+		}
+		ports := portsOf(v.def)
+		answers80 := to == 80 && c.mode.Mode != ModeDeployment
+		if !answers80 && !slices.ContainsFunc(ports, func(p definition.Port) bool { return p.Address == to }) {
+			c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("version %s of %s is not called on port %d", t.Version.Value, c.name.id, to))
+		}
+		return
+	}
+	hint := ""
+	if near := definition.Nearest(t.Version.Value, versions); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	c.unit.violate(definition.CodeRouteVersion, at, fmt.Sprintf("version %s of %s: nobody defines it; there is %s%s", t.Version.Value, c.name.id, strings.Join(versions, ", "), hint))
+}

@@ -1,0 +1,190 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/knative"
+)
+
+// serviceCheck finds what is wrong with one service and what it refers to.
+type serviceCheck struct {
+	*resolved
+	unit *unit
+	keda bool
+}
+
+func (c *serviceCheck) run() {
+	for _, v := range c.versions {
+		for i := range v.def.Tasks {
+			c.secretsOf(v, &v.def.Tasks[i])
+		}
+		c.scale(v)
+		if c.mode.Mode != ModeDeployment {
+			c.reserved(v)
+		}
+	}
+	c.protocols()
+	c.routesOf()
+	c.modeOf()
+}
+
+func (c *serviceCheck) relate(at plumbline.Origin) {
+	last := &c.unit.violations[len(c.unit.violations)-1]
+	last.Related = append(last.Related, at)
+}
+
+// secretsOf checks the secrets that a task names, and what they add to it.
+func (c *serviceCheck) secretsOf(v placed[definition.Version], t *definition.Task) {
+	if id := t.Docker.Secret; id.Value != "" {
+		c.use(v, id, definition.SecretDocker)
+	}
+	taken := map[string]plumbline.Origin{}
+	for _, e := range t.Env {
+		taken[e.Name] = v.src.At(e.At)
+	}
+	files := map[string]string{}
+	for _, id := range t.Secrets {
+		s := c.use(v, id, definition.SecretEnv, definition.SecretFile)
+		if s == nil {
+			continue
+		}
+		for _, d := range s.Data {
+			switch s.Type {
+			case definition.SecretEnv:
+				if at, ok := taken[d.Key]; ok {
+					c.unit.violate(definition.CodeEnvTwice, v.src.At(id.At), fmt.Sprintf("secret %s sets the environment variable %s, which task %s has already", id.Value, d.Key, t.ID.Value))
+					c.relate(at)
+				}
+				taken[d.Key] = v.src.At(id.At)
+			case definition.SecretFile:
+				path := s.Path + "/" + d.Key
+				if other, ok := files[path]; ok {
+					c.unit.violate(definition.CodeMountClash, v.src.At(id.At), fmt.Sprintf("secrets %s and %s both hold the file %s", other, id.Value, path))
+				}
+				files[path] = id.Value
+			}
+		}
+	}
+}
+
+// use looks up a secret that must be of one of types.
+func (c *serviceCheck) use(v placed[definition.Version], id definition.Text, types ...definition.SecretType) *definition.Secret {
+	s := c.secrets[id.Value]
+	if s == nil {
+		if c.pull[id.Value] == nil {
+			c.unit.violate(definition.CodeUnknownSecret, v.src.At(id.At), fmt.Sprintf("secret %s: nobody defines it in project %s", id.Value, c.name.project))
+		} else if types[0] != definition.SecretDocker {
+			c.unit.violate(definition.CodeSecretKind, v.src.At(id.At), fmt.Sprintf("secret %s is a plain Secret, which can be a pull secret only: define a ServiceSecret", id.Value))
+		}
+		return nil
+	}
+	if slices.Contains(types, s.Type) {
+		return s
+	}
+	how := "under secrets"
+	if types[0] == definition.SecretDocker {
+		how = "as docker.secret"
+	}
+	c.unit.violate(definition.CodeSecretKind, v.src.At(id.At), fmt.Sprintf("secret %s is of type %s and cannot be used %s", id.Value, s.Type, how))
+	c.relate(c.sources[id.Value].At(s.At))
+	return nil
+}
+
+// scale checks what the mode can scale by.
+func (c *serviceCheck) scale(v placed[definition.Version]) {
+	if c.mode.Mode != ModeDeployment {
+		return
+	}
+	s := v.def.Scale
+	if s.Min == 0 {
+		c.needsKEDA(v, v.src.At(s.MinAt), fmt.Sprintf("minReplicas is 0, and %s runs as a Deployment (%s)", v.def.Name(), c.mode.Why),
+			"set minReplicas to 1 or more")
+	}
+	for _, t := range s.Triggers {
+		if t.Type == definition.TriggerRequestsPerSecond || t.Type == definition.TriggerActiveRequests {
+			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is Knative's, and %s runs as a Deployment (%s)", t.Type, v.def.Name(), c.mode.Why),
+				"scale by cpu or memory")
+		}
+	}
+}
+
+func (c *serviceCheck) needsKEDA(_ placed[definition.Version], at plumbline.Origin, what, instead string) {
+	if c.keda {
+		c.unit.violate(definition.CodeNotYet, at, what+": scaling by KEDA: not in this version; "+instead)
+		return
+	}
+	c.unit.violate(definition.CodeNeedsKEDA, at, what+": "+instead+", or install KEDA and declare it with keda: true")
+}
+
+// reserved checks for what Knative keeps for itself.
+func (c *serviceCheck) reserved(v placed[definition.Version]) {
+	for i := range v.def.Tasks {
+		t := &v.def.Tasks[i]
+		for _, p := range t.Ports {
+			if knative.IsReservedPort(p.Port) {
+				c.unit.violate(definition.CodeReservedPort, v.src.At(p.At), fmt.Sprintf("Knative uses port %d itself: listen on another", p.Port))
+			}
+		}
+		serving := len(t.Ports) > 0
+		for _, e := range t.Env {
+			if knative.IsReservedEnv(e.Name, serving) {
+				c.unit.violate(definition.CodeReservedEnv, v.src.At(e.At), fmt.Sprintf("Knative sets the environment variable %s itself: remove it", e.Name))
+			}
+		}
+		for _, id := range t.Secrets {
+			s := c.secrets[id.Value]
+			if s == nil || s.Type != definition.SecretEnv {
+				continue
+			}
+			for _, d := range s.Data {
+				if knative.IsReservedEnv(d.Key, serving) {
+					c.unit.violate(definition.CodeReservedEnv, v.src.At(id.At), fmt.Sprintf("secret %s sets the environment variable %s, which Knative sets itself", id.Value, d.Key))
+					c.relate(c.sources[id.Value].At(d.At))
+				}
+			}
+		}
+	}
+}
+
+// protocols checks that all versions speak one protocol on one port.
+func (c *serviceCheck) protocols() {
+	type first struct {
+		protocol definition.Protocol
+		at       plumbline.Origin
+	}
+	seen := map[int]first{}
+	for _, v := range c.versions {
+		for _, p := range portsOf(v.def) {
+			f, ok := seen[p.Address]
+			if !ok {
+				seen[p.Address] = first{p.Protocol, v.src.At(p.At)}
+			} else if f.protocol != p.Protocol {
+				c.unit.violate(definition.CodePortDiffers, v.src.At(p.At), fmt.Sprintf("port %d speaks %s here and %s in another version of %s", p.Address, p.Protocol, f.protocol, c.name.id))
+				c.relate(f.at)
+			}
+		}
+	}
+}
+
+// modeOf reports what the choice of the mode makes of the definition.
+func (c *serviceCheck) modeOf() {
+	for _, i := range c.mode.AtZero {
+		v := c.versions[i]
+		c.unit.violate(definition.CodeDirectAtZero, v.src.At(v.def.Scale.MinAt), fmt.Sprintf(
+			"%s has %s, which Knative's own routing cannot do, and minReplicas 0, which only Knative's routing can: set minReplicas to 1, or take them out of the routes",
+			v.def.Name(), strings.TrimPrefix(c.mode.Why, "routes with ")))
+	}
+	if c.mode.AnswersOn80 == 0 {
+		return
+	}
+	v := c.versions[0]
+	at := v.src.At(v.def.At)
+	if p := portsOf(v.def); len(p) > 0 {
+		at = v.src.At(p[0].At)
+	}
+	c.unit.warn(definition.CodeAnswersOn80, at, fmt.Sprintf("%s answers on port 80, not %d: it scales to zero", c.name.id, c.mode.AnswersOn80))
+}
