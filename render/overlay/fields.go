@@ -63,7 +63,8 @@ func (l *loader) unsupported(k types.Kustomization, at reference) {
 	rest.TypeMeta, rest.MetaData = types.TypeMeta{}, nil
 	rest.Resources, rest.Components, rest.Patches, rest.Replacements = nil, nil, nil, nil
 	rest.ConfigMapGenerator, rest.SecretGenerator, rest.GeneratorOptions = nil, nil, nil
-	rest.Images, rest.Labels, rest.CommonLabels, rest.CommonAnnotations = nil, nil, nil, nil
+	rest.Images, rest.Labels, rest.CommonAnnotations = nil, nil, nil
+	rest.CommonLabels = nil //nolint:staticcheck // becomes Labels, see references
 	rest.Namespace, rest.NamePrefix, rest.NameSuffix, rest.Replicas = "", "", "", nil
 	rest.BuildMetadata, rest.SortOptions = nil, nil // output is annotated and sorted in any case
 	raw, err := json.Marshal(rest)

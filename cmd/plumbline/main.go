@@ -1,0 +1,133 @@
+// Command plumbline keeps a Kubernetes cluster true to a Git repository of
+// service definitions.
+//
+// One file holds one subcommand. This package reads flags and configuration,
+// joins the packages that must not know each other (gitsource, render,
+// policies, reconciler), and turns what comes of it into output and an exit
+// code. It decides nothing about objects.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+	_ "time/tzdata" // the image has no time zones; sync windows need them
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are where a command reads and writes: what machines read goes to
+// out, everything else to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run runs one command and is its exit code.
+func run(ctx context.Context, args []string, s streams) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			reportPanic(s.err, r)
+			code = plumbline.KindInternal.ExitCode()
+		}
+	}()
+	a := &app{streams: s, now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.started {
+		// What cobra finds before a command starts is about flags and arguments.
+		err = plumbline.Errorf(plumbline.KindUsage, "", "%w; see plumbline --help", err)
+	}
+	a.report(err)
+	return exitCode(err)
+}
+
+// reportPanic says where a panic came from, without its value, which may be
+// anything.
+func reportPanic(w io.Writer, r any) {
+	what := fmt.Sprintf("a %T", r)
+	if err, ok := r.(runtime.Error); ok {
+		what = err.Error()
+	}
+	fmt.Fprintf(w, "plumbline: a bug: panic with %s; please report it with the lines below\n", what)
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(w, "\t%s:%d\n", f.Function, f.Line)
+		if !more {
+			return
+		}
+	}
+}
+
+// exitDifferent is the exit code of differences and drift: an answer, not an
+// error.
+const exitDifferent = 1
+
+// errDifferent ends a command that has printed differences or drift.
+var errDifferent = errors.New("different")
+
+// silent is an error whose message has been printed.
+type silent struct{ error }
+
+func (s silent) Unwrap() error { return s.error }
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errDifferent):
+		return exitDifferent
+	}
+	return plumbline.KindOf(err).ExitCode()
+}
+
+// report prints an error, one line for each of those that are joined in it.
+func (a *app) report(err error) {
+	var said silent
+	switch {
+	case err == nil, errors.Is(err, errDifferent), errors.As(err, &said):
+		return
+	case plumbline.Canceled(err):
+		fmt.Fprintln(a.err, "plumbline: interrupted")
+		return
+	}
+	for _, e := range split(err) {
+		fmt.Fprintln(a.err, "plumbline: "+strings.Join(strings.Fields(e.Error()), " "))
+	}
+}
+
+// split takes joined errors apart.
+func split(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what is joined at the top
+		joined = j
+	}
+	if joined == nil {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, split(e)...)
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// items is the shape of all JSON output.
+type items[T any] struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Items      []T    `json:"items"`
+}
+
+// writeItems prints JSON for machines: an empty list, never null.
+func writeItems[T any](w io.Writer, kind string, list []T) error {
+	if list == nil {
+		list = []T{}
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(items[T]{APIVersion: plumbline.APIVersion, Kind: kind, Items: list})
+}
+
+// note tells people something that is no result.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.err, format+"\n", args...)
+	}
+}
+
+// Colours of a terminal.
+const (
+	red    = "31"
+	yellow = "33"
+)
+
+// paint colours text for w, if w is a terminal that may be coloured.
+func (a *app) paint(w io.Writer, colour, text string) string {
+	if a.color == "never" || a.color == "auto" && (os.Getenv("NO_COLOR") != "" || !terminal(w)) {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+type renderFlags struct {
+	revision    string
+	splitDir    string
+	showSecrets bool
+	verbose     bool
+}
+
+func (a *app) renderCommand() *cobra.Command {
+	var f renderFlags
+	cmd := a.command(spec{
+		use: "render [DIR]", short: "Print the objects that the definitions stand for",
+		long: `Print the manifests of one environment in the order in which they are applied.
+The same definitions give the same bytes. The values of Secrets are redacted.
+
+Hashes that depend on secret values read "unkeyed": the key lies on the
+cluster.`,
+		outputs: []string{"yaml", "json"}, args: cobra.MaximumNArgs(1),
+		run: func(ctx context.Context, args []string) error { return a.render(ctx, args, f) },
+	})
+	cmd.Flags().StringVar(&f.revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&f.splitDir, "split-dir", "", "write one file an object into this empty `directory`")
+	cmd.Flags().BoolVar(&f.showSecrets, "show-secrets", false, "print the values of Secrets")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error how each service is run, and why")
+	return cmd
+}
+
+func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
+	s, err := a.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := s.one(); err != nil {
+		return err
+	}
+	rs, err := a.renderings(ctx, s, args, f.revision)
+	if err != nil {
+		return err
+	}
+	r := rs[0]
+	invalid := false
+	for _, v := range r.Violations {
+		if v.Severity == plumbline.SeverityError || !a.quiet {
+			a.writeViolation(a.err, v)
+		}
+		invalid = invalid || v.Severity == plumbline.SeverityError
+	}
+	if invalid {
+		return silent{plumbline.Errorf(plumbline.KindInvalid, "render", "invalid definitions")}
+	}
+	if f.verbose {
+		for _, m := range r.Services {
+			a.note("%s/%s: %s: %s", m.Project, m.Service, m.Mode, m.Why)
+		}
+	}
+	ms, err := manifests(r.Objects, s.projects, f.showSecrets)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.splitDir != "":
+		return writeSplit(f.splitDir, ms, a.output)
+	case a.output == "json":
+		list := make([]json.RawMessage, 0, len(ms))
+		for _, m := range ms {
+			list = append(list, m.json)
+		}
+		return writeItems(a.out, "ObjectList", list)
+	}
+	return writeYAML(a.out, ms)
+}
+
+// manifest is an object as it is shown.
+type manifest struct {
+	ref  plumbline.Ref
+	json []byte
+}
+
+func manifests(objects []plumbline.Object, projects []string, showSecrets bool) ([]manifest, error) {
+	ms := make([]manifest, 0, len(objects))
+	for _, o := range objects {
+		if len(projects) > 0 && !slices.Contains(projects, o.Project) {
+			continue
+		}
+		m := manifest{ref: o.Ref, json: o.Body.Reveal()}
+		if !showSecrets && o.Ref.Group == "" && o.Ref.Kind == "Secret" {
+			redacted, err := redactSecret(m.json)
+			if err != nil {
+				return nil, &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: o.Ref, Origin: o.Origin, Err: err}
+			}
+			m.json = redacted
+		}
+		ms = append(ms, m)
+	}
+	return ms, nil
+}
+
+// redactSecret replaces the values of a Secret, and the annotation in which
+// kubectl keeps a copy of them.
+func redactSecret(body []byte) ([]byte, error) {
+	var secret map[string]any
+	if err := json.Unmarshal(body, &secret); err != nil {
+		return nil, errors.New("the body is no JSON object")
+	}
+	for _, field := range []string{"data", "stringData"} {
+		values, ok := secret[field].(map[string]any)
+		if !ok {
+			delete(secret, field)
+			continue
+		}
+		for key := range values {
+			values[key] = plumbline.SecretValue{}
+		}
+	}
+	if metadata, ok := secret["metadata"].(map[string]any); ok {
+		if annotations, ok := metadata["annotations"].(map[string]any); ok {
+			delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
+		}
+	}
+	return json.Marshal(secret)
+}
+
+func writeYAML(w io.Writer, ms []manifest) error {
+	var buf bytes.Buffer
+	for i, m := range ms {
+		if i > 0 {
+			buf.WriteString("---\n")
+		}
+		text, err := yaml.JSONToYAML(m.json)
+		if err != nil {
+			return &plumbline.Error{Op: "write YAML", Kind: plumbline.KindInternal, Ref: m.ref, Err: errors.New("the body is no JSON")}
+		}
+		buf.Write(text)
+	}
+	_, err := w.Write(buf.Bytes())
+	return err
+}
+
+// writeSplit writes one file an object into an empty directory:
+// <namespace>/<kind>[.<group>]_<name>, objects without a namespace in
+// "_cluster".
+func writeSplit(dir string, ms []manifest, format string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err == nil && len(entries) > 0:
+		return usage("--split-dir: %s is not empty", dir)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return usage("--split-dir: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return usage("--split-dir: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return usage("--split-dir: %w", err)
+	}
+	defer root.Close()
+	for _, m := range ms {
+		var buf bytes.Buffer
+		if format == "json" {
+			err = json.Indent(&buf, m.json, "", "  ")
+			buf.WriteByte('\n')
+		} else {
+			err = writeYAML(&buf, []manifest{m})
+		}
+		name := splitName(m.ref) + "." + format
+		if err == nil {
+			err = root.MkdirAll(path.Dir(name), 0o750)
+		}
+		if err == nil {
+			err = root.WriteFile(name, buf.Bytes(), 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func splitName(r plumbline.Ref) string {
+	dir, kind := r.Namespace, strings.ToLower(r.Kind)
+	if dir == "" {
+		dir = "_cluster"
+	}
+	if r.Group != "" {
+		kind += "." + r.Group
+	}
+	return dir + "/" + kind + "_" + r.Name
+}

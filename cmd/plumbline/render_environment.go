@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/policies"
+	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/overlay"
+)
+
+// newRenderer makes the renderer of an environment. Without a hash key, what
+// depends on secret values reads "unkeyed".
+func newRenderer(s settings, e config.Environment, hashKey []byte) (*render.Renderer, error) {
+	return render.New(render.Options{
+		Environment: e.Name,
+		Knative:     render.Knative{Features: s.Knative.Features},
+		Mesh: render.Mesh{
+			TrustDomain:             s.Mesh.TrustDomain,
+			Gateways:                s.Mesh.Gateways,
+			AlwaysAllowedNamespaces: s.Mesh.AlwaysAllowedNamespaces,
+			StrictUpstreams:         s.Mesh.StrictUpstreams,
+			InjectionLabel:          s.Mesh.Injection.Label,
+			InjectionValue:          s.Mesh.Injection.Value,
+		},
+		KEDA:    s.KEDA,
+		HashKey: hashKey,
+		Overlay: overlay.Build,
+	})
+}
+
+// rendering is what an environment's directory means.
+type rendering struct {
+	environment string
+	render.Result
+}
+
+// check adds to the violations what the operator does not allow.
+func check(res render.Result, s settings, e config.Environment) []plumbline.Violation {
+	vs := slices.Clone(res.Violations)
+	vs = append(vs, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace))...)
+	return plumbline.SortViolations(vs)
+}
+
+// renderEnvironment renders what lies in t for e.
+func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environment) (rendering, error) {
+	r, err := newRenderer(s, e, nil)
+	if err != nil {
+		return rendering{}, err
+	}
+	res, err := r.Render(ctx, t.fs, t.dir)
+	if err != nil {
+		return rendering{}, err
+	}
+	res.Violations = check(res, s, e)
+	if len(res.Objects) == 0 && len(plumbline.Errors(res.Violations)) == 0 {
+		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.dir, "no definitions; name the directory that holds them")
+	}
+	return rendering{environment: e.Name, Result: res}, nil
+}
+
+// renderings renders every chosen environment. With DIR it is one, and lies
+// there; otherwise each lies at its path in the clone around the working
+// directory.
+func (a *app) renderings(ctx context.Context, s settings, args []string, revision string) ([]rendering, error) {
+	if a.repo != "" || a.branch != "" {
+		return nil, usage("--repo and --branch: this command reads files; give DIR, or --revision of the clone around it")
+	}
+	dir := "."
+	if len(args) > 0 {
+		if len(s.Environments) > 1 {
+			return nil, usage("DIR is one environment of several; choose it with -e")
+		}
+		dir = args[0]
+	}
+	t, err := openTree(dir)
+	if err == nil && revision != "" {
+		t, err = t.at(ctx, revision)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []rendering
+	for _, e := range s.Environments {
+		at := t
+		if len(args) == 0 && (s.fromFile || a.path != "") {
+			at.dir = e.Path
+		}
+		r, err := renderEnvironment(ctx, at, s, e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}

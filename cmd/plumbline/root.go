@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+)
+
+// app is what all commands share.
+type app struct {
+	streams
+	flags
+	now     func() time.Time
+	started bool // the command itself runs: errors are its own
+}
+
+// flags of every command.
+type flags struct {
+	config       string
+	environments []string
+	projects     []string
+	kubeconfig   string
+	context      string
+	namespace    string
+	output       string
+	timeout      time.Duration
+	logLevel     string
+	logFormat    string
+	quiet        bool
+	color        string
+
+	// The source, where there is no configuration.
+	repo, branch, path string
+}
+
+const exitCodes = `
+Exit codes:
+  0   done; no differences
+  1   differences, or drift
+  2   flags, configuration or kubeconfig
+  3   invalid definitions, a policy violation, a path or branch that is not there
+  4   denied: ownership, rights, budget, credentials; no definitions at all
+  5   Git, the cluster or the forge is unavailable
+  70  a bug in Plumbline
+Several at once: 70 > 4 > 3 > 5 > 1.`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plumbline",
+		Short: "Keep a Kubernetes cluster true to a Git repository of service definitions",
+		Long: `Plumbline renders the service definitions of a Git repository into Knative,
+Istio and Kubernetes objects, applies what differs, and reports what it did,
+and every later drift, as statuses on the commit that is deployed.
+` + exitCodes,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	a.globals(root)
+	root.AddCommand(a.validateCommand(), a.renderCommand(), a.versionCommand())
+	root.AddCommand(a.laterCommands()...)
+	return root
+}
+
+func (a *app) globals(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&a.config, "config", "", "the operator's configuration `file`")
+	f.StringSliceVarP(&a.environments, "environment", "e", nil, "environment `name`; repeatable with --config")
+	f.StringSliceVarP(&a.projects, "project", "p", nil, "only this `project`; repeatable")
+	f.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config, the cluster around)")
+	f.StringVar(&a.context, "context", "", "`name` of the kubeconfig's context")
+	f.StringVar(&a.namespace, "namespace", "", "Plumbline's own namespace on the cluster (default plumbline-system)")
+	f.StringVarP(&a.output, "output", "o", "", "output `format`; see each command")
+	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time (default: never)")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info)")
+	f.StringVar(&a.logFormat, "log-format", "", "text or json (default text)")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no notes and no summary on standard error")
+	f.StringVar(&a.color, "color", "auto", "auto, always or never; NO_COLOR is honoured")
+	f.StringVar(&a.repo, "repo", "", "`URL` of the repository, without --config")
+	f.StringVar(&a.branch, "branch", "", "branch of --repo (default main)")
+	f.StringVar(&a.path, "path", "", "the environment's `directory` in --repo (default .)")
+}
+
+// spec is a command. What all commands do alike, command does.
+type spec struct {
+	use, short, long string
+	outputs          []string // of -o, the default first; none: no -o
+	args             cobra.PositionalArgs
+	run              func(ctx context.Context, args []string) error
+}
+
+func (a *app) command(s spec) *cobra.Command {
+	return &cobra.Command{
+		Use: s.use, Short: s.short,
+		Long: strings.TrimSpace(s.long) + "\n" + exitCodes,
+		Args: s.args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkFlags(s.outputs); err != nil {
+				return err
+			}
+			a.started = true
+			ctx := cmd.Context()
+			if a.timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, a.timeout)
+				defer cancel()
+			}
+			return s.run(ctx, args)
+		},
+	}
+}
+
+func (a *app) checkFlags(outputs []string) error {
+	switch {
+	case len(outputs) == 0 && a.output != "":
+		return fmt.Errorf("--output: this command has one format")
+	case len(outputs) > 0 && a.output == "":
+		a.output = outputs[0]
+	case len(outputs) > 0 && a.output == "sarif":
+		return fmt.Errorf("--output: sarif is not in this version, only %s", strings.Join(outputs, " and "))
+	case len(outputs) > 0 && !slices.Contains(outputs, a.output):
+		return fmt.Errorf("--output: %q is not %s", a.output, strings.Join(outputs, " or "))
+	}
+	if a.logLevel != "" {
+		if _, err := config.ParseLevel(a.logLevel); err != nil {
+			return fmt.Errorf("--log-level: %w", err)
+		}
+	}
+	if a.logFormat != "" {
+		if err := config.CheckFormat(a.logFormat); err != nil {
+			return fmt.Errorf("--log-format: %w", err)
+		}
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
+		return fmt.Errorf("--color: %q is not auto, always or never", a.color)
+	}
+	if a.timeout < 0 {
+		return fmt.Errorf("--timeout: %s is negative", a.timeout)
+	}
+	return nil
+}
+
+// usage is an error about flags and arguments.
+func usage(format string, args ...any) error {
+	return plumbline.Errorf(plumbline.KindUsage, "", format, args...)
+}
