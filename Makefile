@@ -80,6 +80,11 @@ lint: ## Check style, layers and formatting in every module
 		(cd $$module && $(AS_BUILT) $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...); \
 	done
 
+.PHONY: fmt
+fmt: ## Lay out all code of the main module as lint wants it
+	@$(SERVER) golangci-lint
+	bin/golangci-lint fmt ./...
+
 .PHONY: tidy
 tidy: ## Run go mod tidy in every module
 	@set -e; for module in $(MODULES); do echo "tidy: $$module"; (cd $$module && go mod tidy); done
