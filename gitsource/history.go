@@ -14,6 +14,8 @@ const (
 	maxHistory = 100_000
 	// maxHaves bounds what a fetch tells the server that the mirror holds.
 	maxHaves = 32
+	// maxPacks is how many packs a mirror has before the small ones are merged.
+	maxPacks = 40
 )
 
 func commitOf(c odb.Commit) plumbline.Commit {

@@ -132,7 +132,7 @@ func (m *Mirror) fetch(ctx context.Context, store *odb.Store) (plumbline.Commit,
 			return plumbline.Commit{}, err
 		}
 	}
-	commit, err := m.settle(store, want)
+	commit, err := m.settle(ctx, store, want)
 	if err != nil {
 		return plumbline.Commit{}, err
 	}
@@ -183,15 +183,18 @@ func (m *Mirror) explain(ctx context.Context, err error) error {
 		return err
 	}
 	op := "fetch " + m.remote.URL()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // a connection that is cut at the deadline may look like the end of the pack
+		return plumbline.Errorf(plumbline.KindTransient, op, "no complete answer in time: %w", ctx.Err())
+	}
 	if ctx.Err() != nil {
-		return plumbline.Errorf(plumbline.KindTransient, op, "%w", ctx.Err())
+		err = ctx.Err()
 	}
 	return plumbline.Errorf(plumbline.KindTransient, op, "%w", err)
 }
 
 // settle checks that the head can be read and names it by the mirror's own
 // reference, after which the next fetch builds on it.
-func (m *Mirror) settle(store *odb.Store, want plumbing.Hash) (plumbline.Commit, error) {
+func (m *Mirror) settle(ctx context.Context, store *odb.Store, want plumbing.Hash) (plumbline.Commit, error) {
 	op := "fetch " + m.remote.URL()
 	c, err := store.Commit(want)
 	if err == nil {
@@ -205,6 +208,9 @@ func (m *Mirror) settle(store *odb.Store, want plumbing.Hash) (plumbline.Commit,
 	}
 	if err := store.SetRef(m.ref, want); err != nil {
 		return plumbline.Commit{}, &plumbline.Error{Op: op, Kind: plumbline.KindTransient, Err: err}
+	}
+	if err := store.Compact(ctx, maxPacks); err != nil {
+		m.o.Logger.WarnContext(ctx, "packs are not merged", keyDir, m.o.Dir, keyError, err)
 	}
 	return commitOf(c), nil
 }

@@ -83,12 +83,12 @@ func (m *Mirror) Commits(ctx context.Context, from, to string) ([]plumbline.Comm
 		return nil, m.spoiled(err)
 	}
 	head := commitOf(c)
-	var path []plumbline.Commit
+	var path []string
 	for range maxHistory {
 		if c.Hash.String() == from {
-			return path, nil
+			return m.read(ctx, store, path)
 		}
-		path = append(path, commitOf(c))
+		path = append(path, c.Hash.String())
 		if len(c.Parents) == 0 {
 			break
 		}
@@ -100,6 +100,20 @@ func (m *Mirror) Commits(ctx context.Context, from, to string) ([]plumbline.Comm
 		}
 	}
 	return []plumbline.Commit{head}, nil
+}
+
+// read reads commits that a walk has seen: messages are kept of those only that
+// are asked for.
+func (m *Mirror) read(ctx context.Context, store *odb.Store, shas []string) ([]plumbline.Commit, error) {
+	var list []plumbline.Commit
+	for _, sha := range shas {
+		c, err := lookup(ctx, store, sha)
+		if err != nil {
+			return nil, m.spoiled(err)
+		}
+		list = append(list, commitOf(c))
+	}
+	return list, nil
 }
 
 // spoiled passes err on, and has the next fetch make the mirror anew if it says

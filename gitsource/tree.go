@@ -172,8 +172,8 @@ func (t *tree) step(here node, name string) (node, error) {
 	if !here.Mode.IsTree() {
 		return node{}, fs.ErrNotExist
 	}
-	if strings.Count(here.full, "/") >= maxDepth {
-		return node{}, plumbline.Errorf(plumbline.KindInvalid, "", "directories are nested more than %d deep", maxDepth)
+	if err := checkDepth(here.full); err != nil {
+		return node{}, err
 	}
 	d, err := t.dir(here.full, here.Hash)
 	if err != nil {
@@ -189,6 +189,13 @@ func (t *tree) step(here node, name string) (node, error) {
 		return node{}, fs.ErrNotExist
 	}
 	return node{Entry: e, full: path.Join(here.full, name)}, nil
+}
+
+func checkDepth(dir string) error {
+	if strings.Count(dir, "/") >= maxDepth {
+		return plumbline.Errorf(plumbline.KindInvalid, "", "directories are nested more than %d deep", maxDepth)
+	}
+	return nil
 }
 
 func (t *tree) readLink(h plumbing.Hash) (string, error) {
@@ -241,6 +248,9 @@ func changed(ctx context.Context, o objects, at string, from, to plumbing.Hash, 
 		return out, nil
 	}
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := checkDepth(at); err != nil {
 		return nil, err
 	}
 	a, err := readEntries(o, from)

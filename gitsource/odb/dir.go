@@ -95,4 +95,4 @@ func (d *Dir) Recreate(url, head string) (*Store, error) {
 }
 
 // Close gives the directory to others.
-func (d *Dir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error { return errors.Join(unlockFile(d.lock), d.lock.Close()) }

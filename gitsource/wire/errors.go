@@ -54,7 +54,7 @@ func (r *Remote) classify(ctx context.Context, op string, err error) error {
 	switch {
 	case errors.As(err, &rejected):
 		return &plumbline.Error{Op: op, Kind: plumbline.KindDenied, Err: err}
-	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return plumbline.Errorf(plumbline.KindTransient, op, "no complete answer in time: %w", context.DeadlineExceeded)
 	case ctx.Err() != nil:
 		return plumbline.Errorf(plumbline.KindTransient, op, "%w", ctx.Err())
@@ -70,14 +70,20 @@ func (r *Remote) classify(ctx context.Context, op string, err error) error {
 	return plumbline.Errorf(plumbline.KindTransient, op, "%w", plain(err))
 }
 
-// plain drops net/http's repetition of method and URL.
+// plain drops net/http's repetition of method and URL, and keeps what a server
+// said in one line.
 func plain(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return oneLiner{err}
 }
+
+type oneLiner struct{ error }
+
+func (o oneLiner) Error() string { return oneLine(o.error.Error()) }
+func (o oneLiner) Unwrap() error { return o.error }
 
 // oneLine is remote text, fit for an error: printable, in one line, cut.
 func oneLine(s string) string {

@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -86,24 +87,8 @@ func encodeFetch(req FetchRequest, caps *capability.List) ([]byte, error) {
 // readPack copies the pack out of a server's answer.
 func readPack(r io.Reader, caps *capability.List, w io.Writer) error {
 	buf := bufio.NewReader(r)
-	lines := pktline.NewScanner(buf)
-	for acked := false; !acked; {
-		if !lines.Scan() {
-			if err := lines.Err(); err != nil {
-				return decodeError(err)
-			}
-			return io.ErrUnexpectedEOF
-		}
-		line := lines.Bytes()
-		switch {
-		case bytes.HasPrefix(line, []byte("NAK")), bytes.HasPrefix(line, []byte("ACK ")):
-			acked = true
-		case bytes.HasPrefix(line, []byte("ERR ")):
-			return plumbline.Errorf(plumbline.KindTransient, "remote", "%s", oneLine(string(line[4:])))
-		case bytes.HasPrefix(line, []byte("shallow ")), len(line) == 0:
-		default:
-			return &protocolError{"the answer is not Git's protocol"}
-		}
+	if err := skipAcks(buf); err != nil {
+		return decodeError(err)
 	}
 	var pack io.Reader = buf
 	if caps.Supports(capability.Sideband64k) {
@@ -111,6 +96,33 @@ func readPack(r io.Reader, caps *capability.List, w io.Writer) error {
 	}
 	_, err := io.Copy(w, pack)
 	return decodeError(err)
+}
+
+// skipAcks reads what comes before the pack: a NAK, or an ACK for one or more
+// of the haves, which may be repeated.
+func skipAcks(buf *bufio.Reader) error {
+	lines := pktline.NewScanner(buf)
+	for acked := false; ; {
+		head, err := buf.Peek(len("0000ACK"))
+		if err != nil && len(head) < len("0000") {
+			return io.ErrUnexpectedEOF
+		}
+		word := string(head[4:])
+		switch {
+		case word == "ACK" || word == "NAK":
+			acked = true
+		case acked: // the pack, in a side band or bare
+			return nil
+		case word != "ERR":
+			return &protocolError{"the answer is not Git's protocol"}
+		}
+		if !lines.Scan() {
+			return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
+		}
+		if word == "ERR" {
+			return plumbline.Errorf(plumbline.KindTransient, "remote", "%s", oneLine(string(lines.Bytes())))
+		}
+	}
 }
 
 // encodePush is the head of a push: everything before the pack.

@@ -1,0 +1,439 @@
+package gitsource
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/gittest"
+)
+
+// transports runs a test over file:// and https.
+func transports(t *testing.T, test func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror)) {
+	t.Helper()
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		repo := gittest.New(t)
+		test(t, repo, func(mod ...func(*Options)) *Mirror { return open(t, repo.URL(), mod...) })
+	})
+	t.Run("https", func(t *testing.T) {
+		t.Parallel()
+		repo := gittest.New(t)
+		srv := gittest.Serve(t, repo, gittest.Settings{Token: token})
+		test(t, repo, func(mod ...func(*Options)) *Mirror { return openHTTPS(t, srv, mod...) })
+	})
+}
+
+func logTo(b *bytes.Buffer) func(*Options) {
+	return func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(b, nil)) }
+}
+
+func TestEmptyRepository(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		m := open()
+		_, err := m.Fetch(t.Context())
+		kindIs(t, err, plumbline.KindInvalid, "push a first commit to main")
+		if !errors.Is(err, ErrEmptyRepository) {
+			t.Errorf("not ErrEmptyRepository: %v", err)
+		}
+		sha := repo.CommitFiles("a.yaml", "a\n")
+		if got := fetch(t, m).SHA; got != sha {
+			t.Errorf("head %s, want %s", got, sha)
+		}
+	})
+}
+
+func TestVanishedBranch(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		sha := repo.CommitFiles("a.yaml", "a\n")
+		m := open()
+		fetch(t, m)
+		repo.Bare("branch", "-m", "main", "trunk")
+		_, err := m.Fetch(t.Context())
+		kindIs(t, err, plumbline.KindInvalid, "main: branch does not exist", "trunk")
+		if !errors.Is(err, ErrBranchGone) {
+			t.Errorf("not ErrBranchGone: %v", err)
+		}
+		read(t, snapshot(t, m, sha), "a.yaml") // the last good revision stays
+		repo.Bare("branch", "-m", "trunk", "main")
+		fetch(t, m)
+	})
+}
+
+func TestForcePush(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		base := repo.CommitFiles("a.yaml", "1\n")
+		old := repo.CommitFiles("a.yaml", "2\n")
+		var log bytes.Buffer
+		m := open(logTo(&log))
+		fetch(t, m)
+		repo.Git("reset", "-q", "--hard", base)
+		rewritten := repo.CommitFiles("a.yaml", "3\n")
+		repo.Bare("reflog", "expire", "--expire=now", "--all")
+		repo.Bare("gc", "-q", "--prune=now") // the server does not know the old head any more
+		if got := fetch(t, m).SHA; got != rewritten {
+			t.Fatalf("head %s, want %s", got, rewritten)
+		}
+		if !strings.Contains(log.String(), "force-pushed") || !strings.Contains(log.String(), old) {
+			t.Errorf("log %q", &log)
+		}
+		if got := read(t, snapshot(t, m, rewritten), "a.yaml") + read(t, snapshot(t, m, old), "a.yaml"); got != "3\n2\n" {
+			t.Errorf("contents %q", got)
+		}
+		got, err := m.Commits(t.Context(), old, rewritten)
+		if err != nil || len(got) != 1 || got[0].SHA != rewritten {
+			t.Errorf("commits %v, %v", got, err)
+		}
+
+		// Back to an older commit is one, too; forward again is not.
+		log.Reset()
+		repo.Git("reset", "-q", "--hard", base)
+		repo.Push()
+		if got := fetch(t, m).SHA; got != base || !strings.Contains(log.String(), "force-pushed") {
+			t.Errorf("head %s, log %q", got, &log)
+		}
+		log.Reset()
+		repo.CommitFiles("a.yaml", "4\n")
+		fetch(t, m)
+		if log.Len() > 0 {
+			t.Errorf("log %q", &log)
+		}
+	})
+}
+
+func TestUnrelatedHistory(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		repo.CommitFiles("a.yaml", "1\n")
+		m := open()
+		fetch(t, m)
+		repo.Git("checkout", "-q", "--orphan", "fresh")
+		sha := repo.Commit("another beginning")
+		repo.Git("push", "-q", "-f", "origin", "HEAD:main")
+		if got := fetch(t, m).SHA; got != sha {
+			t.Errorf("head %s, want %s", got, sha)
+		}
+	})
+}
+
+func TestBranchAndTagOfOneName(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		repo.CommitFiles("a.yaml", "tagged\n")
+		repo.Git("tag", "main")
+		repo.Git("push", "-q", "origin", "refs/tags/main")
+		head := repo.Commit("the branch")
+		repo.Git("push", "-q", "origin", "HEAD:refs/heads/main")
+		for _, name := range []string{"", "main", "refs/heads/main"} {
+			m := open(func(o *Options) { o.Branch = name })
+			if got := fetch(t, m).SHA; got != head {
+				t.Errorf("%q: head %s, want %s", name, got, head)
+			}
+		}
+		repo.Bare("update-ref", "-d", "refs/heads/main")
+		_, err := open().Fetch(t.Context())
+		if !errors.Is(err, ErrBranchGone) {
+			t.Errorf("the tag is taken for the branch: %v", err)
+		}
+	})
+}
+
+func TestOnlyTheBranchIsFetched(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		repo.CommitFiles("a.yaml", "a\n")
+		repo.Git("checkout", "-q", "-b", "team/topic")
+		topic := repo.CommitFiles("b.yaml", "b\n")
+		m := open()
+		fetch(t, m)
+		if _, err := m.Snapshot(t.Context(), topic); !errors.Is(err, ErrUnknownCommit) {
+			t.Errorf("the other branch is there: %v", err)
+		}
+		m = open(func(o *Options) { o.Branch = "team/topic" })
+		if got := fetch(t, m).SHA; got != topic {
+			t.Errorf("head %s, want %s", got, topic)
+		}
+	})
+}
+
+func TestCommits(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	var shas []string
+	for i := range 4 {
+		shas = append(shas, repo.CommitFiles("a.yaml", fmt.Sprintln(i)))
+	}
+	repo.Git("checkout", "-q", "-b", "topic", shas[1])
+	side := repo.CommitFiles("b.yaml", "b\n")
+	repo.Git("checkout", "-q", "main")
+	repo.Git("merge", "-q", "--no-ff", "-m", "merge", "topic")
+	merge := repo.Git("rev-parse", "HEAD")
+	repo.Push()
+	m := open(t, repo.URL())
+	fetch(t, m)
+	for _, c := range []struct {
+		name, from, to string
+		want           []string
+	}{
+		{"all between", shas[1], shas[3], []string{shas[3], shas[2]}},
+		{"nothing", merge, merge, nil},
+		{"the first parents of a merge", shas[0], merge, []string{merge, shas[3], shas[2], shas[1]}},
+		{"not on the path", side, merge, []string{merge}},
+		{"backwards", shas[3], shas[1], []string{shas[1]}},
+		{"no beginning", "", shas[3], []string{shas[3]}},
+		{"unknown beginning", strings.Repeat("0", 40), shas[3], []string{shas[3]}},
+	} {
+		got, err := m.Commits(t.Context(), c.from, c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, g := range got {
+			names = append(names, g.SHA)
+		}
+		if diff := cmp.Diff(c.want, names); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+	for _, bad := range []string{"", "main", strings.Repeat("1", 40), "--help"} {
+		_, err := m.Commits(t.Context(), shas[0], bad)
+		kindIs(t, err, plumbline.KindInvalid, "unknown commit")
+	}
+}
+
+// TestDamagedMirror: whatever a kill or a disk leaves, the next start or the
+// next fetch has a good mirror again.
+func TestDamagedMirror(t *testing.T) {
+	t.Parallel()
+	packs := func(t *testing.T, dir, ext string) string {
+		t.Helper()
+		list, err := filepath.Glob(filepath.Join(dir, "repo.git/objects/pack/*"+ext))
+		if err != nil || len(list) == 0 {
+			t.Fatal("no packs", err)
+		}
+		return list[0]
+	}
+	flip := func(t *testing.T, path string) {
+		t.Helper()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 0xff
+		if err := errors.Join(os.Remove(path), os.WriteFile(path, b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		damage func(t *testing.T, dir string)
+	}{
+		{"half a fetch", func(t *testing.T, dir string) {
+			t.Helper()
+			if err := os.WriteFile(filepath.Join(dir, "repo.git/objects/pack/tmp_123"), []byte("PACK"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"pack without index", func(t *testing.T, dir string) { t.Helper(); must(t, os.Remove(packs(t, dir, ".idx"))) }},
+		{"index without pack", func(t *testing.T, dir string) { t.Helper(); must(t, os.Remove(packs(t, dir, ".pack"))) }},
+		{"pack cut off", func(t *testing.T, dir string) { t.Helper(); must(t, os.Truncate(packs(t, dir, ".pack"), 50)) }},
+		{"pack empty", func(t *testing.T, dir string) { t.Helper(); must(t, os.Truncate(packs(t, dir, ".pack"), 0)) }},
+		{"pack changed", func(t *testing.T, dir string) { t.Helper(); flip(t, packs(t, dir, ".pack")) }},
+		{"index changed", func(t *testing.T, dir string) { t.Helper(); flip(t, packs(t, dir, ".idx")) }},
+		{"reference empty", func(t *testing.T, dir string) {
+			t.Helper()
+			must(t, os.Truncate(filepath.Join(dir, "repo.git/refs/heads/main"), 0))
+		}},
+		{"no HEAD", func(t *testing.T, dir string) { t.Helper(); must(t, os.Remove(filepath.Join(dir, "repo.git/HEAD"))) }},
+		{"no repository", func(t *testing.T, dir string) { t.Helper(); must(t, os.RemoveAll(filepath.Join(dir, "repo.git"))) }},
+		{"no stamp", func(t *testing.T, dir string) { t.Helper(); must(t, os.Remove(filepath.Join(dir, "mirror.json"))) }},
+		{"stamp cut off", func(t *testing.T, dir string) { t.Helper(); must(t, os.Truncate(filepath.Join(dir, "mirror.json"), 3)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			repo := gittest.New(t)
+			sha := repo.CommitFiles("a.yaml", randomText(5000), "b.yaml", "b\n")
+			m := open(t, repo.URL())
+			fetch(t, m)
+			dir := m.o.Dir
+			must(t, m.Close())
+			c.damage(t, dir)
+
+			again := open(t, repo.URL(), func(o *Options) { o.Dir = dir })
+			if got := fetch(t, again).SHA; got != sha {
+				t.Errorf("head %s, want %s", got, sha)
+			}
+			if got := read(t, snapshot(t, again, sha), "a.yaml"); got != randomText(5000) {
+				t.Errorf("%d bytes", len(got))
+			}
+		})
+	}
+}
+
+// TestDamageUnderAReader: a pack that is lost while the process runs.
+func TestDamageUnderAReader(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	sha := repo.CommitFiles("a.yaml", randomText(50_000))
+	m := open(t, repo.URL())
+	fetch(t, m)
+	list, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.pack"))
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	f := snapshot(t, m, sha)
+	m.store.Release()
+	must(t, os.Chmod(list[0], 0o600))
+	must(t, os.Truncate(list[0], 300))
+	if _, err := f.ReadFile("a.yaml"); err == nil {
+		t.Fatal("read from a pack that was cut off")
+	}
+	fetch(t, m)
+	if got := read(t, f, "a.yaml"); got != randomText(50_000) {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestManyPushes: a pack a push, and still few packs.
+func TestManyPushes(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	m := open(t, repo.URL())
+	var shas []string
+	for i := range maxPacks + 20 {
+		repo.Write(fmt.Sprintf("d%d/a.yaml", i%7), fmt.Sprintln(i))
+		shas = append(shas, repo.Commit("push"))
+		repo.Git("push", "-q", "origin", "HEAD")
+		fetch(t, m)
+	}
+	list, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.pack"))
+	must(t, err)
+	if len(list) > maxPacks {
+		t.Errorf("%d packs", len(list))
+	}
+	for i, sha := range shas {
+		if got := read(t, snapshot(t, m, sha), fmt.Sprintf("d%d/a.yaml", i%7)); got != fmt.Sprintln(i) {
+			t.Errorf("commit %d: %q", i, got)
+		}
+	}
+}
+
+// TestConcurrentUse fetches and reads at once; for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	sha := repo.CommitFiles("a/a.yaml", "a\n", "b/b.yaml", "b\n", "c.yaml", randomText(40_000))
+	m := open(t, repo.URL())
+	fetch(t, m)
+	f := snapshot(t, m, sha)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 30 {
+				if b, err := f.ReadFile("c.yaml"); err != nil || len(b) != 40_000/9*9+9 {
+					t.Errorf("%d bytes, %v", len(b), err)
+				}
+				if _, err := f.ReadDir("a"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 2 {
+		wg.Go(func() {
+			for range 10 {
+				if _, err := m.Fetch(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range 3 {
+		repo.CommitFiles("a/a.yaml", fmt.Sprintln(i))
+	}
+	wg.Wait()
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, o := range []Options{
+		{Dir: dir},
+		{URL: "https://git.example.com/a.git"},
+		{URL: "git.example.com/a.git", Dir: dir},
+		{URL: "http://ada:pw@git.example.com/a.git", Dir: dir},
+		{URL: "http://git.example.com/a.git", Dir: dir, Auth: Auth{TokenFile: "t"}},
+		{URL: "git://git.example.com/a.git", Dir: dir},
+		{URL: "ext::sh -c touch% /tmp/x", Dir: dir},
+		{URL: "--upload-pack=touch /tmp/x", Dir: dir},
+		{URL: "ssh://-oProxyCommand=x/a.git", Dir: dir},
+		{URL: "file://host/a.git", Dir: dir},
+		{URL: "https://git.example.com", Dir: dir},
+		{URL: "https://ada:p%zz@git.example.com/a", Dir: dir},
+		{URL: "https://git.example.com/a.git\n", Dir: dir},
+		{URL: "/repo", Dir: dir, Branch: "../../etc"},
+		{URL: "/repo", Dir: dir, Branch: "a b"},
+		{URL: "/repo", Dir: dir, Branch: "a..b"},
+		{URL: "/repo", Dir: dir, Branch: "-x"},
+		{URL: "/repo", Dir: dir, Branch: "x.lock"},
+		{URL: "/repo", Dir: dir, Branch: ".hidden/x"},
+		{URL: "/repo", Dir: dir, Branch: "a//b"},
+		{URL: "/repo", Dir: dir, Branch: "x@{1}"},
+	} {
+		_, err := New(o)
+		kindIs(t, err, plumbline.KindUsage)
+		if err != nil && strings.Contains(err.Error(), "pw") {
+			t.Errorf("a password in %q", err)
+		}
+	}
+}
+
+func TestMissingRepository(t *testing.T) {
+	t.Parallel()
+	m := open(t, filepath.Join(t.TempDir(), "nothing"))
+	_, err := m.Fetch(t.Context())
+	kindIs(t, err, plumbline.KindDenied, "no Git repository there", "nothing")
+	m = open(t, t.TempDir())
+	_, err = m.Fetch(t.Context())
+	kindIs(t, err, plumbline.KindDenied, "no Git repository there")
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	sha := repo.CommitFiles("a.yaml", "a\n")
+	m := open(t, repo.URL())
+	fetch(t, m)
+	f := snapshot(t, m, sha)
+	must(t, m.Close())
+	if _, err := f.ReadFile("a.yaml"); err == nil {
+		t.Error("read after Close")
+	}
+	if _, err := m.Fetch(t.Context()); err == nil {
+		t.Error("fetch after Close")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(t, repo.URL()).Fetch(ctx); !plumbline.Canceled(err) {
+		t.Errorf("fetch after cancel: %v", err)
+	}
+}
