@@ -162,27 +162,18 @@ func (w Window) last(t time.Time) time.Time {
 	}
 }
 
-// WindowState says whether writes are allowed now.
-type WindowState struct {
-	Open bool `json:"open"`
-	// Change is when Open turns over, zero when that is not in sight.
-	Change time.Time `json:"change,omitzero"`
-	// Why is a sentence for a status; empty where there are no windows.
-	Why string `json:"why,omitempty"`
-}
-
 // maxWindowSteps bounds the search for the next change: windows that follow
 // each other without a gap may never have one.
 const maxWindowSteps = 500
 
-// Open decides whether ws allow writes at now. Without windows it is always
-// open.
-func Open(ws []Window, now time.Time) WindowState {
+// Open decides whether ws allow writes at now, and until when that holds: zero
+// when no change is in sight. why is a sentence for a status, empty where there
+// are no windows; then it is always open.
+func Open(ws []Window, now time.Time) (open bool, until time.Time, why string) {
 	if len(ws) == 0 {
-		return WindowState{Open: true}
+		return true, time.Time{}, ""
 	}
-	open, why := openAt(ws, now)
-	s := WindowState{Open: open}
+	open, by := openAt(ws, now)
 	t := now
 	for range maxWindowSteps {
 		t = nextEvent(ws, t)
@@ -190,16 +181,15 @@ func Open(ws []Window, now time.Time) WindowState {
 			break
 		}
 		if after, _ := openAt(ws, t); after != open {
-			s.Change = t.UTC()
+			until = t.UTC()
 			break
 		}
 	}
-	s.Why = sentence(s, why)
-	return s
+	return open, until, sentence(open, until, by)
 }
 
 // openAt is the state at t and the window that decides it, if one does.
-func openAt(ws []Window, t time.Time) (open bool, why string) {
+func openAt(ws []Window, t time.Time) (open bool, by string) {
 	allows := 0
 	for _, w := range ws {
 		active := !w.last(t).IsZero()
@@ -207,7 +197,7 @@ func openAt(ws []Window, t time.Time) (open bool, why string) {
 		case active && w.spec.Mode == WindowDeny:
 			return false, w.String()
 		case active && !open:
-			open, why = true, w.String()
+			open, by = true, w.String()
 		}
 		if w.spec.Mode == WindowAllow {
 			allows++
@@ -216,7 +206,7 @@ func openAt(ws []Window, t time.Time) (open bool, why string) {
 	if allows == 0 {
 		return true, ""
 	}
-	return open, why
+	return open, by
 }
 
 // nextEvent is the first time after t at which any window opens or closes.
@@ -234,16 +224,16 @@ func nextEvent(ws []Window, t time.Time) time.Time {
 	return first
 }
 
-func sentence(s WindowState, why string) string {
+func sentence(open bool, until time.Time, by string) string {
 	verb, state := "closes", "window open"
-	if !s.Open {
+	if !open {
 		verb, state = "opens", "window closed"
 	}
-	if !s.Change.IsZero() {
-		state += ", " + verb + " " + s.Change.Format("2006-01-02T15:04Z")
+	if !until.IsZero() {
+		state += ", " + verb + " " + until.Format("2006-01-02T15:04Z")
 	}
-	if why != "" {
-		state += " (" + why + ")"
+	if by != "" {
+		state += " (" + by + ")"
 	}
 	return state
 }

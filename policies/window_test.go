@@ -62,16 +62,16 @@ func TestOpen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := Open(tt.windows, now)
+			open, until, why := Open(tt.windows, now)
 			change := ""
-			if !got.Change.IsZero() {
-				change = got.Change.Format("2006-01-02T15:04Z")
+			if !until.IsZero() {
+				change = until.Format("2006-01-02T15:04Z")
 			}
-			if got.Open != tt.open || change != tt.change {
-				t.Errorf("open %v until %q, want %v until %q", got.Open, change, tt.open, tt.change)
+			if open != tt.open || change != tt.change {
+				t.Errorf("open %v until %q, want %v until %q", open, change, tt.open, tt.change)
 			}
-			if !strings.Contains(got.Why, tt.why) || (tt.why == "") != (got.Why == "") {
-				t.Errorf("why %q, want %q", got.Why, tt.why)
+			if !strings.Contains(why, tt.why) || (tt.why == "") != (why == "") {
+				t.Errorf("why %q, want %q", why, tt.why)
 			}
 		})
 	}
@@ -92,15 +92,15 @@ func TestOpenAgreesWithItsStarts(t *testing.T) {
 			for _, s := range starts {
 				want = want || (!now.Before(s) && now.Before(s.Add(40*time.Minute)))
 			}
-			got := Open([]Window{w}, now)
-			if got.Open != want {
-				t.Fatalf("%s: open %v, want %v (starts %v)", now, got.Open, want, starts)
+			open, until, _ := Open([]Window{w}, now)
+			if open != want {
+				t.Fatalf("%s: open %v, want %v (starts %v)", now, open, want, starts)
 			}
-			if before := Open([]Window{w}, got.Change.Add(-time.Second)); before.Open != got.Open {
-				t.Fatalf("%s: changes before %s", now, got.Change)
+			if before, _, _ := Open([]Window{w}, until.Add(-time.Second)); before != open {
+				t.Fatalf("%s: changes before %s", now, until)
 			}
-			if at := Open([]Window{w}, got.Change); at.Open == got.Open {
-				t.Fatalf("%s: does not change at %s", now, got.Change)
+			if at, _, _ := Open([]Window{w}, until); at == open {
+				t.Fatalf("%s: does not change at %s", now, until)
 			}
 		}
 	}
