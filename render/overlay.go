@@ -1,7 +1,9 @@
 package render
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"path"
 
@@ -31,20 +33,39 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, name string) (*
 	if r.opts.Overlay == nil {
 		return broken(at, "overlays are not enabled: remove the file, or render plain documents"), nil
 	}
-	text, err := r.opts.Overlay(ctx, fsys, dir, func(_ string, doc []byte) ([]byte, error) {
-		return definition.Convert(doc)
+	d := &documents{files: 1}
+	text, err := r.opts.Overlay(ctx, fsys, dir, func(name string, doc []byte) ([]byte, error) {
+		out, found := definition.Convert(doc)
+		if len(found) == 0 {
+			return out, nil
+		}
+		src := sourceOf(fsys, name, doc)
+		for _, v := range found {
+			d.violations = append(d.violations, src.Place(v))
+		}
+		if len(plumbline.Errors(found)) > 0 {
+			return nil, errConvert
+		}
+		return out, nil
 	})
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
-	case err != nil && plumbline.KindOf(err) == plumbline.KindInvalid:
-		return broken(at, err.Error()), nil
-	case err != nil:
-		return nil, plumbline.Errorf(plumbline.KindUnset, "render overlay", "%w", err)
+	}
+	for _, e := range leaves(err) {
+		switch kind := plumbline.KindOf(e); {
+		case errors.Is(e, errConvert): // its violations are there already
+		case kind != plumbline.KindInvalid:
+			return nil, plumbline.Errorf(plumbline.KindUnset, "render overlay", "%w", err)
+		default:
+			d.violations = append(d.violations, overlayViolation(e, at))
+		}
+	}
+	if err != nil {
+		return d, nil
 	}
 	c := r.tree.parse(text)
-	d := &documents{parsed: r.tree.fresh, files: 1}
-	r.tree.fresh = 0
+	d.parsed, r.tree.fresh = r.tree.fresh, 0
+	r.tree.only(c)
 	for _, v := range c.violations {
 		d.violations = append(d.violations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
 	}
@@ -56,6 +77,53 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, name string) (*
 		d.add(ch.doc, src)
 	}
 	return d, nil
+}
+
+// errConvert is what an overlay is told of a document that is wrong.
+var errConvert = plumbline.Errorf(plumbline.KindInvalid, "convert", "the definition is invalid")
+
+// sourceOf finds out where in its file a document lies.
+func sourceOf(fsys fs.FS, name string, doc []byte) definition.Source {
+	text, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return definition.Source{Path: name, Opaque: true}
+	}
+	chunks, _ := definition.Split(text)
+	for _, c := range chunks {
+		if bytes.Equal(c.Text, doc) {
+			return definition.Source{Path: name, Before: c.Before}
+		}
+	}
+	return definition.Source{Path: name}
+}
+
+// leaves are the errors that were joined to err.
+func leaves(err error) []error {
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &joined):
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, leaves(e)...)
+	}
+	return out
+}
+
+// overlayViolation says what is wrong with an overlay, and where.
+func overlayViolation(err error, at plumbline.Origin) plumbline.Violation {
+	v := plumbline.Violation{Code: definition.CodeOverlay, Severity: plumbline.SeverityError, Origin: at, Message: err.Error()}
+	var e *plumbline.Error
+	if errors.As(err, &e) && !e.Origin.IsZero() {
+		v.Origin = e.Origin
+		bare := *e
+		bare.Origin = plumbline.Origin{}
+		v.Message = bare.Error()
+	}
+	return v
 }
 
 func broken(at plumbline.Origin, message string) *documents {

@@ -83,16 +83,25 @@ func (t *tree) forget() {
 		return
 	}
 	contents := make(map[string]*content, len(t.files))
-	live := map[*definition.Document]bool{}
+	live := make([]*content, 0, len(t.files))
 	for _, f := range t.files {
 		contents[f.hash] = f.content
-		for _, c := range f.content.docs {
-			live[c.doc] = true
-		}
+		live = append(live, f.content)
 	}
 	t.contents = contents
+	t.only(live...)
+}
+
+// only keeps the parsed documents of live contents.
+func (t *tree) only(live ...*content) {
+	keep := map[*definition.Document]bool{}
+	for _, c := range live {
+		for _, d := range c.docs {
+			keep[d.doc] = true
+		}
+	}
 	for sum, doc := range t.parsed {
-		if !live[doc] {
+		if !keep[doc] {
 			delete(t.parsed, sum)
 		}
 	}

@@ -130,10 +130,10 @@ func (r *reader) text(n *yaml.Node, what string) Text {
 	return Text{Value: n.Value, At: posOf(n)}
 }
 
-// number takes a whole number from low to high.
+// number takes a whole number from low to high, quoted or not.
 func (r *reader) number(n *yaml.Node, what string, low, high int) (int, bool) {
 	n = resolve(n)
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" && !(n.Tag == "!!str" && r.form == FormSpaceCloud) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" && n.Tag != "!!str" {
 		r.wrongType(n, what, "a whole number")
 		return 0, false
 	}

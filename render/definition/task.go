@@ -273,19 +273,32 @@ func (r *reader) env(n *yaml.Node, t *Task) {
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k := n.Content[i]
-		if k.Tag == mergeTag {
-			r.env(n.Content[i+1], t)
+		if k := n.Content[i]; k.Tag != mergeTag {
+			r.envVar(k, n.Content[i+1], t)
+		}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Tag != mergeTag {
 			continue
 		}
-		v := r.text(n.Content[i+1], "env "+k.Value)
-		if !isEnvVarName(k.Value) {
-			r.errorf(CodeEnvName, posOf(k), "%s is no name of an environment variable: expected letters, digits, '_', '-' and '.', not beginning with a digit", r.shown(k.Value))
-			continue
+		sources := []*yaml.Node{n.Content[i+1]}
+		if s := resolve(n.Content[i+1]); s.Kind == yaml.SequenceNode {
+			sources = s.Content
 		}
-		if slices.ContainsFunc(t.Env, func(e EnvVar) bool { return e.Name == k.Value }) {
-			continue // what is merged does not override
+		for _, s := range sources {
+			r.env(s, t)
 		}
+	}
+}
+
+func (r *reader) envVar(k, value *yaml.Node, t *Task) {
+	v := r.text(value, "env "+k.Value)
+	switch {
+	case !isEnvVarName(k.Value):
+		r.errorf(CodeEnvName, posOf(k), "%s is no name of an environment variable: expected letters, digits, '_', '-' and '.', not beginning with a digit", r.shown(k.Value))
+	case slices.ContainsFunc(t.Env, func(e EnvVar) bool { return e.Name == k.Value }):
+		// What is merged in does not override.
+	default:
 		t.Env = append(t.Env, EnvVar{Name: k.Value, Value: v.Value, At: v.At})
 	}
 }
