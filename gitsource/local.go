@@ -32,7 +32,10 @@ func Local(dir string) (*Clone, error) {
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	if errors.Is(err, git.ErrRepositoryNotExists) { // neither a root nor bare: look above
+		repo, err = git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	}
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "it is in no Git repository: leave out --revision, or name a directory of a clone")
 	}
