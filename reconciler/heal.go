@@ -140,10 +140,14 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 		d = &drifted{since: now}
 		r.drifts[v.Ref] = d
 	}
+	doubted := d.verdict.State == plumbline.StateSuspect
 	known := d.told && d.verdict.State == v.State && slices.Equal(d.verdict.Managers(), v.Managers())
 	d.verdict, d.by = v, by
 	if v.State == plumbline.StateSuspect {
 		d.due = r.settleAt(v.Ref, now)
+		if !doubted {
+			r.o.Progress(Event{Kind: EventSuspect, Verdict: v})
+		}
 		return
 	}
 	if !known {

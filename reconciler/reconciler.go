@@ -145,7 +145,7 @@ type Options struct {
 type Event struct {
 	Kind    EventKind
 	Outcome plumbline.Outcome // EventOutcome
-	Verdict plumbline.Verdict // EventDrift, EventHealed
+	Verdict plumbline.Verdict // EventSuspect, EventDrift, EventHealed
 	Result  Result            // EventRun
 }
 
@@ -155,6 +155,7 @@ type EventKind string
 // The kinds of events.
 const (
 	EventOutcome EventKind = "outcome"
+	EventSuspect EventKind = "suspect"
 	EventDrift   EventKind = "drift"
 	EventHealed  EventKind = "healed"
 	EventRun     EventKind = "run"

@@ -18,7 +18,9 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -61,6 +63,16 @@ func newWorld(t testing.TB) *world {
 		t: t, cluster: c, suffix: suffix, ns: c.Namespace(t), env: "e" + suffix, system: c.Namespace(t),
 		repo: &repository{}, posted: &statuses{}, dynamic: dyn, config: c.Config(),
 	}
+}
+
+// installation is the value of our label: the uid of Plumbline's namespace.
+func (w *world) installation() string {
+	w.t.Helper()
+	ns, err := w.dynamic.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(w.t.Context(), w.system, metav1.GetOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(ns.GetUID())
 }
 
 // process is one run of a Reconciler, as a process would make it.
@@ -159,6 +171,13 @@ func (r *repository) commit(tree fs.FS, message string) string {
 	}
 	r.commits, r.trees[c.SHA] = append(r.commits, c), tree
 	return c.SHA
+}
+
+// head is the SHA of the newest commit.
+func (r *repository) head() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.commits[len(r.commits)-1].SHA
 }
 
 func (r *repository) Fetch(context.Context) (plumbline.Commit, error) {
@@ -380,6 +399,13 @@ func (e *events) add(ev reconciler.Event) {
 		close(e.wake)
 		e.wake = nil
 	}
+}
+
+// all is what was told so far.
+func (e *events) all() []reconciler.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.list)
 }
 
 // await waits for an event that ok accepts.
