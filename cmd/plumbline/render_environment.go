@@ -76,11 +76,16 @@ func (a *app) renderings(ctx context.Context, s settings, args []string, revisio
 		dir = args[0]
 	}
 	t, err := openTree(dir)
-	if err == nil && revision != "" {
-		t, err = t.at(ctx, revision)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if revision != "" {
+		at, closeClone, err := t.at(ctx, revision)
+		if err != nil {
+			return nil, err
+		}
+		defer closeClone() //nolint:errcheck // opened for reading
+		t = at
 	}
 	var out []rendering
 	for _, e := range s.Environments {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource"
 )
 
 // tree is a repository, or a directory without one, as files.
@@ -62,12 +63,17 @@ func noDirectory(dir string, err error) error {
 	return plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "%w", err)
 }
 
-// at is the tree of a revision instead of the files on disk.
-func (t tree) at(ctx context.Context, revision string) (tree, error) {
-	snapshot, err := openRevision(ctx, t.root, revision)
+// at is the tree of a revision, straight from the clone's Git objects, instead
+// of the files on disk. It is to be closed.
+func (t tree) at(ctx context.Context, revision string) (tree, func() error, error) {
+	clone, err := gitsource.Local(t.root)
 	if err != nil {
-		return t, err
+		return t, nil, err
+	}
+	snapshot, err := clone.Snapshot(ctx, revision)
+	if err != nil {
+		return t, nil, errors.Join(err, clone.Close())
 	}
 	t.fs = snapshot.FS
-	return t, nil
+	return t, clone.Close, nil
 }
