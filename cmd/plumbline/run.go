@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/serve"
+	"github.com/plumbline-dev/plumbline/reconciler"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	once := false
+	cmd := a.command(spec{
+		use:   "run",
+		short: "Keep clusters true to the repository, until stopped",
+		long: `
+Run polls the repository, applies what differs, watches what it applied, and
+reports both as commit statuses. Each environment of --config has a loop of its
+own. Without --config: --repo URL --branch NAME --path DIR -e NAME.
+
+With --once every environment is brought to the head of its branch once, and
+the exit code says what came of it.`,
+		args: cobra.NoArgs,
+		run:  func(ctx context.Context, _ []string) error { return a.run(ctx, once) },
+	})
+	cmd.Flags().BoolVar(&once, "once", false, "reconcile once and exit")
+	return cmd
+}
+
+func (a *app) run(ctx context.Context, once bool) error {
+	s, err := a.settings()
+	if err != nil {
+		return err
+	}
+	if s.Source.URL == "" {
+		return usage("which repository? Give --config FILE, or --repo URL")
+	}
+	log := logger(a.err, s.Log)
+	cache, cleanUp, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	var names []string
+	for _, e := range s.Environments {
+		names = append(names, e.Name)
+	}
+	metrics := serve.NewMetrics(version, names, a.now)
+	daemon := &daemon{app: a, settings: s, once: once, cache: cache, metrics: metrics, log: log}
+	return daemon.run(ctx)
+}
+
+// daemon runs the loops of all environments, and the server beside them.
+type daemon struct {
+	app      *app
+	settings settings
+	once     bool
+	cache    string
+	metrics  *serve.Metrics
+	log      *slog.Logger
+}
+
+func (d *daemon) run(ctx context.Context) error {
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	server, serveCtx := errgroup.WithContext(serving)
+	if !d.once && d.settings.Server.Listen != "" {
+		server.Go(func() error {
+			return serve.Serve(serveCtx, d.settings.Server.Listen, serve.Handler(d.metrics), d.log)
+		})
+	} else {
+		serveCtx = serving
+	}
+	var mu sync.Mutex
+	var errs []error
+	var loops sync.WaitGroup
+	for _, env := range d.settings.Environments {
+		loops.Go(func() {
+			// A server that does not start ends the loops, an environment that
+			// fails ends only itself.
+			if err := d.environment(serveCtx, env); err != nil && !(errors.Is(err, context.Canceled) && serveCtx.Err() != nil) {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	loops.Wait()
+	stopServing()
+	if err := server.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// lastSave is how long a stopping loop may take to write down what it knows.
+const lastSave = 10 * time.Second
+
+func (d *daemon) environment(ctx context.Context, env config.Environment) (err error) {
+	j, err := join(joining{
+		settings: d.settings, environment: env, cache: d.cache, requests: d.metrics.Request, logger: d.log, now: d.app.now,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.close()) }()
+	j.Once = d.once
+	j.Progress = func(e reconciler.Event) { d.metrics.Event(env.Name, e) }
+	r := reconciler.New(j.Options)
+	_, err = r.Run(ctx)
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	return errors.Join(err, r.Save(save))
+}
+
+// cacheDir is a directory for mirrors that belongs to this process alone. It
+// is below $PLUMBLINE_CACHE, where it stays for the next start, or else
+// temporary.
+func cacheDir() (dir string, cleanUp func(), err error) {
+	if dir := os.Getenv("PLUMBLINE_CACHE"); dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", nil, plumbline.Errorf(plumbline.KindUsage, "make cache", "%w; set PLUMBLINE_CACHE to a directory that can be written", err)
+		}
+		return filepath.Clean(dir), func() {}, nil
+	}
+	dir, err = os.MkdirTemp("", "plumbline-")
+	if err != nil {
+		return "", nil, plumbline.Errorf(plumbline.KindUsage, "make cache", "%w; set PLUMBLINE_CACHE to a directory that can be written", err)
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
