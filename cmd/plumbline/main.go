@@ -118,11 +118,8 @@ func (a *app) report(err error) {
 
 // split takes joined errors apart.
 func split(err error) []error {
-	var joined interface{ Unwrap() []error }
-	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only what is joined at the top
-		joined = j
-	}
-	if joined == nil {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
 		return []error{err}
 	}
 	var out []error

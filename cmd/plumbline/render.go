@@ -174,7 +174,7 @@ func writeSplit(dir string, ms []manifest, format string) error {
 	if err != nil {
 		return usage("--split-dir: %w", err)
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // its files are closed
 	for _, m := range ms {
 		var buf bytes.Buffer
 		if format == "json" {
