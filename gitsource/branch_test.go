@@ -437,3 +437,34 @@ func TestClosed(t *testing.T) {
 		t.Errorf("fetch after cancel: %v", err)
 	}
 }
+
+// TestOnlyWhatIsNewIsFetched: a push of one file is its blob, its trees and a
+// commit.
+func TestOnlyWhatIsNewIsFetched(t *testing.T) {
+	t.Parallel()
+	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
+		for i := range 20 {
+			repo.CommitFiles(fmt.Sprintf("d%d/a.yaml", i), fmt.Sprintln(i))
+		}
+		m := open()
+		fetch(t, m)
+		repo.CommitFiles("d3/a.yaml", "new\n")
+		fetch(t, m)
+		packs, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.idx"))
+		must(t, err)
+		sizes := map[int]bool{}
+		for _, p := range packs {
+			listed := strings.Split(repo.Git("verify-pack", "-v", p), "\n")
+			n := 0
+			for _, line := range listed {
+				if f := strings.Fields(line); len(f) >= 5 && len(f[0]) == 40 {
+					n++
+				}
+			}
+			sizes[n] = true
+		}
+		if len(packs) != 2 || !sizes[4] {
+			t.Errorf("objects in the packs: %v", sizes)
+		}
+	})
+}

@@ -59,7 +59,6 @@ func (s *Store) storage() (*filesystem.Storage, error) {
 	}
 	if s.sto == nil {
 		s.sto = filesystem.NewStorageWithOptions(s.fs, cache.NewObjectLRU(cacheBytes), filesystem.Options{
-			ExclusiveAccess:      s.dir != "",
 			KeepDescriptors:      true,
 			LargeObjectThreshold: maxTreeBytes,
 			AlternatesFS:         osfs.New("/"),
