@@ -9,7 +9,7 @@ import (
 // laterCommands are designed, not built: whoever read of them is told so.
 func (a *app) laterCommands() []*cobra.Command {
 	names := []string{
-		"apply", "diff", "status", "drift", "history", "sync", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
+		"history", "sync", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
 		"graph", "schema", "import", "explain", "check", "install", "uninstall",
 	}
 	cmds := make([]*cobra.Command, 0, len(names))

@@ -38,6 +38,7 @@ func (a *app) note(format string, args ...any) {
 const (
 	red    = "31"
 	yellow = "33"
+	green  = "32"
 )
 
 // paint colours text for w, if w is a terminal that may be coloured.

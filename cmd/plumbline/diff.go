@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	udiff "github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler"
+)
+
+func (a *app) diffCommand() *cobra.Command {
+	var revision, against string
+	cmd := a.command(spec{
+		use: "diff [DIR]", short: "Show what applying a directory would change",
+		long: `
+Diff renders DIR (default: the working directory), or a --revision of the clone
+that DIR lies in, and compares it
+
+  --against cluster    with the live objects: only those that would be written
+                       are read, and a dry-run says what would become of them
+  --against git:REV    with another revision of the clone: no cluster is needed
+
+The values of Secrets are never shown. Exits 1 where there are differences.`,
+		outputs: []string{"text", "json", "markdown"}, args: cobra.MaximumNArgs(1),
+		run: func(ctx context.Context, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			return a.diff(ctx, dir, revision, against)
+		},
+	})
+	cmd.Flags().StringVar(&revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&against, "against", "cluster", "`what` to compare with: cluster, or git:REV")
+	return cmd
+}
+
+// difference of one object.
+type difference struct {
+	plumbline.Change
+	// Text is a unified diff of the manifests, without the values of Secrets.
+	Text string `json:"diff,omitempty"`
+}
+
+func (a *app) diff(ctx context.Context, dir, revision, against string) error {
+	var list []difference
+	var err error
+	base, git := strings.CutPrefix(against, "git:")
+	switch {
+	case git && base != "":
+		list, err = a.diffGit(ctx, dir, revision, base)
+	case against == "cluster":
+		list, err = a.diffCluster(ctx, dir, revision)
+	default:
+		return usage("--against: %q is neither cluster nor git:REV", against)
+	}
+	if err != nil {
+		return err
+	}
+	switch a.output {
+	case "json":
+		err = writeItems(a.out, "DiffList", list)
+	case "markdown":
+		err = writeMarkdown(a.out, list)
+	default:
+		err = a.writeDiff(a.out, list)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		return errDifferent
+	}
+	a.note("No differences.")
+	return nil
+}
+
+// diffGit compares two revisions, or files and a revision.
+func (a *app) diffGit(ctx context.Context, dir, revision, base string) ([]difference, error) {
+	s, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.one(); err != nil {
+		return nil, err
+	}
+	old, err := a.validObjects(ctx, s, dir, base)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.validObjects(ctx, s, dir, revision)
+	if err != nil {
+		return nil, err
+	}
+	return compare(old, now)
+}
+
+// validObjects renders one environment, and fails where it has errors.
+func (a *app) validObjects(ctx context.Context, s settings, dir, revision string) (map[plumbline.Ref]plumbline.Object, error) {
+	rs, err := a.renderings(ctx, s, []string{dir}, revision)
+	if err != nil {
+		return nil, err
+	}
+	if errs := plumbline.Errors(rs[0].Violations); len(errs) > 0 {
+		for _, v := range errs {
+			a.writeViolation(a.err, v)
+		}
+		return nil, silent{plumbline.Errorf(plumbline.KindInvalid, "render", "invalid definitions")}
+	}
+	m := map[plumbline.Ref]plumbline.Object{}
+	for _, o := range rs[0].Objects {
+		m[o.Ref] = o
+	}
+	return m, nil
+}
+
+func compare(old, now map[plumbline.Ref]plumbline.Object) ([]difference, error) {
+	var list []difference
+	for ref, o := range now {
+		was, ok := old[ref]
+		d := difference{Change: plumbline.Change{Ref: ref, Op: plumbline.OpCreate, Origin: o.Origin, Wave: o.Wave, Reason: "new"}}
+		if ok {
+			if string(was.Body.Reveal()) == string(o.Body.Reveal()) {
+				continue
+			}
+			d.Op, d.Reason = plumbline.OpConfigure, "changed"
+		}
+		var err error
+		if d.Text, err = textDiff(ref, was.Body.Reveal(), o.Body.Reveal()); err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	for ref, was := range old {
+		if _, ok := now[ref]; ok {
+			continue
+		}
+		text, err := textDiff(ref, was.Body.Reveal(), nil)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, difference{
+			Change: plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: was.Origin, Wave: plumbline.WavePrune, Reason: "no longer defined"}, Text: text,
+		})
+	}
+	slices.SortFunc(list, func(x, y difference) int { return x.Ref.Compare(y.Ref) })
+	return list, nil
+}
+
+// diffCluster asks what a reconcile would do, and for what it would write what
+// would become of it.
+func (a *app) diffCluster(ctx context.Context, dir, revision string) (list []difference, err error) {
+	once, err := a.prepareOnce(ctx, dir, applyFlags{revision: revision, dryRun: true, prune: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if e := once.close(); err == nil {
+			err = e
+		}
+	}()
+	drifted := map[plumbline.Ref]plumbline.Verdict{}
+	once.Progress = func(e reconciler.Event) {
+		if e.Kind == reconciler.EventDrift {
+			drifted[e.Verdict.Ref] = e.Verdict
+		}
+	}
+	res, err := reconciler.New(once.Options).Run(ctx)
+	for _, v := range plumbline.Errors(res.Violations) {
+		a.writeViolation(a.err, v)
+	}
+	if len(plumbline.Errors(res.Violations)) > 0 {
+		return nil, silent{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	desired := map[plumbline.Ref]plumbline.Object{}
+	for _, o := range once.renderer.last.Objects {
+		desired[o.Ref] = o
+	}
+	changes := slices.DeleteFunc(res.Plan.Changes, func(c plumbline.Change) bool { return c.Op == plumbline.OpKeep })
+	for _, c := range changes {
+		delete(drifted, c.Ref)
+	}
+	for ref, v := range drifted {
+		changes = append(changes, plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Origin: desired[ref].Origin, Wave: desired[ref].Wave, Reason: v.String()})
+	}
+	slices.SortFunc(changes, func(x, y plumbline.Change) int { return x.Ref.Compare(y.Ref) })
+	return a.describeChanges(ctx, once, changes, desired)
+}
+
+func (a *app) describeChanges(ctx context.Context, once *oneShot, changes []plumbline.Change, desired map[plumbline.Ref]plumbline.Object) ([]difference, error) {
+	list := make([]difference, 0, len(changes))
+	for _, c := range changes {
+		d := difference{Change: c}
+		var live, then []byte
+		var err error
+		o, wanted := desired[c.Ref]
+		switch {
+		case isSecret(c.Ref): // its body stays where it is
+		case c.Op == plumbline.OpCreate && wanted:
+			then = o.Body.Reveal()
+		case c.Op == plumbline.OpConfigure && wanted:
+			live, then, err = once.Client.Preview(ctx, o)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if live != nil || then != nil {
+			if d.Text, err = textDiff(c.Ref, live, then); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+func isSecret(r plumbline.Ref) bool { return r.Group == "" && r.Kind == "Secret" }
+
+// textDiff compares two manifests as YAML; nil is none. Values of Secrets are
+// redacted, so where nothing but them differs, it says only that.
+func textDiff(ref plumbline.Ref, old, now []byte) (string, error) {
+	a, err := readable(ref, old)
+	if err != nil {
+		return "", err
+	}
+	b, err := readable(ref, now)
+	if err != nil {
+		return "", err
+	}
+	if a == b && isSecret(ref) {
+		return "values differ\n", nil
+	}
+	return udiff.Unified("before", "after", a, b), nil
+}
+
+// readable is a manifest as people read it: YAML, without what the API server
+// keeps books with.
+func readable(ref plumbline.Ref, body []byte) (string, error) {
+	if body == nil {
+		return "", nil
+	}
+	if isSecret(ref) {
+		redacted, err := redactSecret(body)
+		if err != nil {
+			return "", &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: ref, Err: err}
+		}
+		body = redacted
+	}
+	var m map[string]any
+	if err := json.Unmarshal(body, &m); err != nil {
+		return "", &plumbline.Error{Op: "read manifest", Kind: plumbline.KindInternal, Ref: ref, Err: err}
+	}
+	delete(m, "status")
+	if md, ok := m["metadata"].(map[string]any); ok {
+		for _, key := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
+			delete(md, key)
+		}
+		if labels, ok := md["labels"].(map[string]any); ok {
+			delete(labels, plumbline.LabelInstallation)
+		}
+	}
+	out, err := yaml.Marshal(m)
+	return string(out), err
+}
+
+func (a *app) writeDiff(w io.Writer, list []difference) error {
+	for _, d := range list {
+		if _, err := fmt.Fprintf(w, "%s %s (%s)\n", d.Op, d.Ref, d.Reason); err != nil {
+			return err
+		}
+		for _, line := range strings.SplitAfter(d.Text, "\n") {
+			switch {
+			case line == "", strings.HasPrefix(line, "--- before"), strings.HasPrefix(line, "+++ after"):
+				continue
+			case strings.HasPrefix(line, "+"):
+				line = a.paint(w, green, strings.TrimSuffix(line, "\n")) + "\n"
+			case strings.HasPrefix(line, "-"):
+				line = a.paint(w, red, strings.TrimSuffix(line, "\n")) + "\n"
+			}
+			if _, err := io.WriteString(w, "  "+line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeMarkdown prints what a comment would show. A fence longer than any run
+// of backticks inside keeps the diff text.
+func writeMarkdown(w io.Writer, list []difference) error {
+	for _, d := range list {
+		fence := "```"
+		for strings.Contains(d.Text, fence) {
+			fence += "`"
+		}
+		if _, err := fmt.Fprintf(w, "**%s** `%s` (%s)\n\n%sdiff\n%s%s\n\n", d.Op, d.Ref, d.Reason, fence, d.Text, fence); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Preview reads a live object and what an apply of o would make of it, by a
+// dry-run, both as JSON. It is for people who ask for a diff, and refuses
+// Secrets: their bodies are never read.
+func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []byte, err error) {
+	if o.Ref.Group == "" && o.Ref.Kind == "Secret" {
+		return nil, nil, &plumbline.Error{Op: "preview", Kind: plumbline.KindInternal, Ref: o.Ref, Err: errors.New("the body of a Secret is never read")}
+	}
+	k, err := c.Kind(ctx, o.Ref.GroupKind(), o.Version)
+	if err != nil {
+		return nil, nil, err
+	}
+	live, err = c.request(c.rest.Get(), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
+		SetHeader("Accept", "application/json").Do(ctx).Raw()
+	if err != nil {
+		return nil, nil, Classify("read", o.Ref, err)
+	}
+	var m metav1.PartialObjectMetadata
+	if err := json.Unmarshal(live, &m); err != nil {
+		return nil, nil, &plumbline.Error{Op: "read", Ref: o.Ref, Err: err}
+	}
+	body, err := RequestBody(o.Body, Identity{Installation: m.Labels[plumbline.LabelInstallation]})
+	if err != nil {
+		return nil, nil, err
+	}
+	then, err = c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
+		Param("fieldManager", plumbline.FieldManager).
+		Param("fieldValidation", metav1.FieldValidationStrict).
+		Param("force", "true").
+		Param("dryRun", metav1.DryRunAll).
+		SetHeader("Accept", "application/json").
+		Body(body).Do(ctx).Raw()
+	if err != nil {
+		return nil, nil, Classify("dry-run", o.Ref, err)
+	}
+	return live, then, nil
+}
