@@ -9,85 +9,100 @@ import (
 	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
-// checks finds what is wrong between services, and between objects.
-func (a *assembly) checks(services []*service, known map[name]*rendered) {
-	a.names(services)
-	a.prefixes(services, known)
-	a.calls(services, known)
-	a.objectsTwice()
+// check finds what is wrong between services, and between objects.
+type check struct {
+	index      *index
+	services   []*rendered // sorted
+	known      map[name]*rendered
+	violations []plumbline.Violation
+}
+
+func (c *check) run(all *units) {
+	c.orphanRoutes()
+	c.names()
+	c.prefixes()
+	c.calls()
+	c.objectsTwice(all)
+}
+
+func (c *check) add(sev plumbline.Severity, code string, at plumbline.Origin, message string, related ...plumbline.Origin) {
+	c.violations = append(c.violations, plumbline.Violation{Code: code, Severity: sev, Origin: at, Message: message, Related: related})
+}
+
+// orphanRoutes refuses routes of services that are not there.
+func (c *check) orphanRoutes() {
+	for k, s := range c.index.services {
+		if len(s.versions) > 0 {
+			continue
+		}
+		for _, r := range s.routes {
+			c.add(plumbline.SeverityError, definition.CodeRouteService, r.at(r.def.ID.At),
+				"routes of service "+k.id+" in project "+k.project+", which nobody defines"+c.index.hint(k))
+		}
+	}
 }
 
 // names refuses names that are equal after joining: of services, their
 // versions, and the Services of versions.
-func (a *assembly) names(services []*service) {
+func (c *check) names() {
 	type owner struct {
-		service *service
+		service *rendered
+		version string // "" for the service itself
 		at      plumbline.Origin
-		what    string
 	}
-	taken := make(map[name]owner, 3*len(services))
+	what := func(o owner) string {
+		if o.version == "" {
+			return "service " + o.service.name.id
+		}
+		return "version " + o.version + " of service " + o.service.name.id
+	}
+	taken := make(map[name]owner, 3*len(c.services))
 	claim := func(id string, o owner) {
 		k := name{o.service.name.project, id}
 		first, ok := taken[k]
-		if !ok {
+		switch {
+		case !ok:
 			taken[k] = o
-			return
-		}
-		if first.service != o.service {
-			a.docs.violate(definition.CodeNameClash, o.at, first.at,
-				fmt.Sprintf("%s and %s both need the name %q: rename one", first.what, o.what, id))
+		case first.service != o.service:
+			c.add(plumbline.SeverityError, definition.CodeNameClash, o.at,
+				fmt.Sprintf("%s and %s both need the name %q: rename one", what(first), what(o), id), first.at)
 		}
 	}
-	for _, s := range services {
-		v := s.versions[0]
-		claim(s.name.id, owner{s, v.src.At(v.def.ID.At), "service " + s.name.id})
+	for _, s := range c.services {
+		claim(s.name.id, owner{s, "", s.versions[0].id})
 		for _, v := range s.versions {
-			o := owner{s, v.src.At(v.def.ID.At), "version " + v.def.Version.Value + " of service " + s.name.id}
-			claim(v.def.Name(), o)
-			claim(v.def.Name()+"-internal", o)
+			claim(v.name, owner{s, v.version, v.id})
+			claim(v.name+"-internal", owner{s, v.version, v.id})
 		}
 	}
 }
 
 // prefixes refuses guarded names that begin other names: a guard is for all
 // names that begin with its own and '-'.
-func (a *assembly) prefixes(services []*service, known map[name]*rendered) {
-	type place struct {
-		name name
-		at   plumbline.Origin
-	}
-	var guarded []place
-	for _, s := range services {
-		r := known[s.name]
-		if r == nil {
-			continue
-		}
+func (c *check) prefixes() {
+	guarded := map[name]plumbline.Origin{}
+	for _, s := range c.services {
 		for _, v := range s.versions {
-			if slices.Contains(r.guarded, v.def.Name()) {
-				guarded = append(guarded, place{name{s.name.project, v.def.Name()}, v.src.At(v.def.Version.At)})
+			if v.guarded {
+				guarded[name{s.name.project, v.name}] = v.at
 			}
 		}
 	}
 	if len(guarded) == 0 {
 		return
 	}
-	at := make(map[name]plumbline.Origin, len(guarded))
-	for _, g := range guarded {
-		at[g.name] = g.at
-	}
-	for _, s := range services {
-		if r := known[s.name]; r == nil || r.mode.Mode == ModeDeployment {
+	for _, s := range c.services {
+		if s.mode.Mode == ModeDeployment {
 			continue
 		}
 		for _, v := range s.versions {
-			full := v.def.Name()
-			for i := range len(full) {
-				if full[i] != '-' {
+			for i := range len(v.name) {
+				if v.name[i] != '-' {
 					continue
 				}
-				if first, ok := at[name{s.name.project, full[:i]}]; ok {
-					a.docs.violate(definition.CodeNamePrefix, v.src.At(v.def.Version.At), first, fmt.Sprintf(
-						"the name %q begins with %q, which scales to zero: its guard would be for both; rename one", full, full[:i]))
+				if first, ok := guarded[name{s.name.project, v.name[:i]}]; ok {
+					c.add(plumbline.SeverityError, definition.CodeNamePrefix, v.at, fmt.Sprintf(
+						"the name %q begins with %q, which scales to zero: its guard would be for both; rename one", v.name, v.name[:i]), first)
 				}
 			}
 		}
@@ -95,42 +110,36 @@ func (a *assembly) prefixes(services []*service, known map[name]*rendered) {
 }
 
 // calls checks that the two sides of each call agree.
-func (a *assembly) calls(services []*service, known map[name]*rendered) {
-	for _, s := range services {
-		r := known[s.name]
-		if r == nil {
-			continue
+func (c *check) calls() {
+	for _, s := range c.services {
+		own := s.name.project + "/" + s.name.id
+		for _, u := range s.peer.Upstreams {
+			c.call(u, "upstream", func(other *rendered) bool { return admits(other.peer.Whitelist, s.name) },
+				"does not have "+own+" in its whitelists: the call is refused")
 		}
-		for _, u := range r.peer.Upstreams {
-			a.call(known, u, "upstream", func(other *rendered) bool {
-				return admits(other.peer.Whitelist, s.name)
-			}, "does not have "+s.name.project+"/"+s.name.id+" in its whitelists: the call is refused")
-		}
-		for _, w := range r.peer.Whitelist {
-			a.call(known, w, "whitelist", func(other *rendered) bool {
-				return admits(other.peer.Upstreams, s.name)
-			}, "does not have "+s.name.project+"/"+s.name.id+" among its upstreams")
+		for _, w := range s.peer.Whitelist {
+			c.call(w, "whitelist", func(other *rendered) bool { return admits(other.peer.Upstreams, s.name) },
+				"does not have "+own+" among its upstreams")
 		}
 		for _, v := range s.versions {
-			a.addresses(v, known)
+			c.addresses(v)
 		}
 	}
 }
 
-func (a *assembly) call(known map[name]*rendered, to plumbline.PeerRef, list string, agrees func(*rendered) bool, otherwise string) {
-	if to.Service == "*" || to.Project == "*" {
+func (c *check) call(to plumbline.PeerRef, list string, agrees func(*rendered) bool, otherwise string) {
+	if to.Service == "*" || to.Project == "*" || definition.IsSystemNamespace(to.Project) {
 		return
 	}
 	k := name{to.Project, to.Service}
-	other, ok := known[k]
+	other, ok := c.known[k]
 	switch {
-	case !ok && definition.IsSystemNamespace(to.Project):
 	case !ok:
-		a.docs.warn(definition.CodeUnknownCall, to.Origin, plumbline.Origin{},
-			fmt.Sprintf("%s %s/%s: nobody defines this service%s", list, to.Project, to.Service, a.docs.hint(k)))
+		c.add(plumbline.SeverityWarning, definition.CodeUnknownCall, to.Origin,
+			fmt.Sprintf("%s %s/%s: nobody defines this service%s", list, to.Project, to.Service, c.index.hint(k)))
 	case !agrees(other):
-		a.docs.warn(definition.CodeOneSided, to.Origin, other.peer.Origin,
-			fmt.Sprintf("%s %s/%s is declared on this side only: it %s", list, to.Project, to.Service, otherwise))
+		c.add(plumbline.SeverityWarning, definition.CodeOneSided, to.Origin,
+			fmt.Sprintf("%s %s/%s is declared on this side only: it %s", list, to.Project, to.Service, otherwise), other.peer.Origin)
 	}
 }
 
@@ -143,43 +152,38 @@ func admits(peers []plumbline.PeerRef, n name) bool {
 
 // addresses warns of addresses in environment variables where the service is
 // not called.
-func (a *assembly) addresses(v placed[definition.Version], known map[name]*rendered) {
-	for _, e := range v.def.Addresses {
-		r, ok := known[name{e.Project, e.Service}]
-		if !ok || slices.Contains(r.answers, e.Port) {
+func (c *check) addresses(v renderedVersion) {
+	for _, e := range v.addresses {
+		r, ok := c.known[e.to]
+		if !ok || slices.Contains(r.answers, e.port) {
 			continue
 		}
-		ways := fmt.Sprintf("call it on %s, or declare port %d in its definition", strings.Trim(fmt.Sprint(r.answers), "[]"), e.Port)
-		if r.mode.Mode == ModeKnative {
-			ways = fmt.Sprintf("call it on port 80, or declare servicePort %d and minReplicas 1 in its definition", e.Port)
+		ways := fmt.Sprintf("declare port %d in its definition", e.port)
+		switch {
+		case r.mode.Mode == ModeKnative:
+			ways = fmt.Sprintf("call it on port 80, or declare servicePort %d and minReplicas 1 in its definition", e.port)
+		case len(r.answers) > 0:
+			ways = fmt.Sprintf("call it on %s, or %s", strings.Trim(fmt.Sprint(r.answers), "[]"), ways)
 		}
-		a.docs.warn(definition.CodeEnvAddress, v.src.At(e.At), r.peer.Origin,
-			fmt.Sprintf("%s/%s does not answer on port %d: %s", e.Project, e.Service, e.Port, ways))
+		c.add(plumbline.SeverityWarning, definition.CodeEnvAddress, e.at,
+			fmt.Sprintf("%s/%s does not answer on port %d: %s", e.to.project, e.to.id, e.port, ways), r.peer.Origin)
 	}
 }
 
-// objectsTwice refuses plain objects that are there twice, or that Plumbline
-// renders itself. Rendered objects cannot meet: their names cannot.
-func (a *assembly) objectsTwice() {
-	if len(a.docs.plain) == 0 {
+// objectsTwice refuses plain objects that Plumbline renders itself. Rendered
+// objects cannot meet: their names cannot.
+func (c *check) objectsTwice(all *units) {
+	if len(c.index.plain) == 0 {
 		return
 	}
-	plain := make(map[plumbline.Ref]plumbline.Origin, len(a.docs.plain))
-	for _, p := range a.docs.plain {
-		at := p.src.At(p.def.At)
-		if first, ok := plain[p.def.Ref]; ok {
-			a.docs.violate(definition.CodeDuplicateObject, at, first, p.def.Ref.String()+" is defined twice: remove one")
-			continue
-		}
-		plain[p.def.Ref] = at
-	}
-	for _, u := range a.list {
-		if u.plain {
+	for k, u := range all.byKey {
+		if k.kind == "plain" {
 			continue
 		}
 		for _, o := range u.objects {
-			if at, ok := plain[o.Ref]; ok {
-				a.docs.violate(definition.CodeDuplicateObject, at, o.Origin, o.Ref.String()+" is rendered from a definition too: remove one")
+			for _, p := range c.index.plain[o.Ref] {
+				c.add(plumbline.SeverityError, definition.CodeDuplicateObject, p.at(p.def.At),
+					o.Ref.String()+" is rendered from a definition too: remove one", o.Origin)
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -14,34 +13,28 @@ type merged struct {
 	owners  []*unit
 }
 
-// update drops the objects of units that are not live and merges in those of
-// fresh ones. The slice it returns is never written to again.
-func (m *merged) update(fresh []*unit) []plumbline.Object {
-	var add merged
-	for _, u := range fresh {
-		add.objects = append(add.objects, u.objects...)
-		for range u.objects {
-			add.owners = append(add.owners, u)
-		}
+// update takes the objects of removed units out and merges in those of added
+// ones. The slice it returns is never written to again.
+func (m *merged) update(removed, added []*unit) []plumbline.Object {
+	if len(removed) == 0 && len(added) == 0 {
+		return m.objects
 	}
-	order := make([]int, len(add.objects))
-	for i := range order {
-		order[i] = i
+	if m.replace(removed, added) {
+		return m.objects
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return compareObjects(add.objects[a], add.objects[b]) })
-
+	fresh := sortedObjects(added)
 	out := merged{
-		objects: make([]plumbline.Object, 0, len(m.objects)+len(order)),
-		owners:  make([]*unit, 0, len(m.objects)+len(order)),
+		objects: make([]plumbline.Object, 0, len(m.objects)+len(fresh.objects)),
+		owners:  make([]*unit, 0, len(m.objects)+len(fresh.objects)),
 	}
 	i := 0
-	for _, n := range order {
-		for i < len(m.objects) && (!m.owners[i].live || compareObjects(m.objects[i], add.objects[n]) <= 0) {
+	for n := range fresh.objects {
+		for i < len(m.objects) && (m.owners[i].dead || compareObjects(m.objects[i], fresh.objects[n]) <= 0) {
 			out.keep(m, i)
 			i++
 		}
-		out.objects = append(out.objects, add.objects[n])
-		out.owners = append(out.owners, add.owners[n])
+		out.objects = append(out.objects, fresh.objects[n])
+		out.owners = append(out.owners, fresh.owners[n])
 	}
 	for ; i < len(m.objects); i++ {
 		out.keep(m, i)
@@ -51,36 +44,69 @@ func (m *merged) update(fresh []*unit) []plumbline.Object {
 }
 
 func (m *merged) keep(from *merged, i int) {
-	if from.owners[i].live {
+	if !from.owners[i].dead {
 		m.objects = append(m.objects, from.objects[i])
 		m.owners = append(m.owners, from.owners[i])
 	}
 }
 
-// result puts together what the run found.
-func (a *assembly) result(known map[name]*rendered, projects []string) Result {
-	for k, u := range a.units {
-		if !u.live {
-			delete(a.units, k)
+// replace does the update where every added object takes the place of a removed
+// one, as after most changes. It tells whether it could.
+func (m *merged) replace(removed, added []*unit) bool {
+	gone, come := 0, 0
+	for _, u := range removed {
+		gone += len(u.objects)
+	}
+	for _, u := range added {
+		come += len(u.objects)
+	}
+	if gone != come {
+		return false
+	}
+	type change struct {
+		at    int
+		owner *unit
+		n     int
+	}
+	changes := make([]change, 0, come)
+	for _, u := range added {
+		for n, o := range u.objects {
+			i, found := slices.BinarySearchFunc(m.objects, o, compareObjects)
+			if !found || !m.owners[i].dead {
+				return false
+			}
+			changes = append(changes, change{i, u, n})
 		}
 	}
-	res := Result{Projects: projects, Skipped: a.docs.skipped, Stats: a.stats}
-	res.Stats.Files, res.Stats.Documents, res.Stats.Parsed = a.docs.files, a.docs.count, a.docs.parsed
-	res.Violations = a.docs.violations
-	for _, u := range a.list {
-		res.Violations = append(res.Violations, u.violations...)
-		if s := u.service; s != nil {
-			res.Services = append(res.Services, s.mode)
-			res.Peers = append(res.Peers, s.peer)
+	m.objects, m.owners = slices.Clone(m.objects), slices.Clone(m.owners)
+	for _, c := range changes {
+		m.objects[c.at], m.owners[c.at] = c.owner.objects[c.n], c.owner
+	}
+	return true
+}
+
+// sortedObjects are the objects of units in order.
+func sortedObjects(list []*unit) merged {
+	type entry struct {
+		owner *unit
+		n     int
+	}
+	var entries []entry
+	for _, u := range list {
+		for n := range u.objects {
+			entries = append(entries, entry{u, n})
 		}
 	}
-	res.Violations = plumbline.SortViolations(res.Violations)
-	slices.SortFunc(res.Skipped, func(x, y Skip) int {
-		return cmp.Or(x.Origin.Compare(y.Origin), cmp.Compare(x.Reason, y.Reason))
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		x, y := &a.owner.objects[a.n], &b.owner.objects[b.n]
+		if x.Wave != y.Wave {
+			return int(x.Wave - y.Wave)
+		}
+		return x.Ref.Compare(y.Ref)
 	})
-	objects := a.Renderer.list.update(a.changed)
-	if len(plumbline.Errors(res.Violations)) == 0 {
-		res.Objects = objects
+	out := merged{objects: make([]plumbline.Object, len(entries)), owners: make([]*unit, len(entries))}
+	for i, e := range entries {
+		out.objects[i], out.owners[i] = e.owner.objects[e.n], e.owner
 	}
-	return res
+	return out
 }

@@ -40,6 +40,32 @@ func (s *resolved) needs(features []string) Needs {
 	return n
 }
 
+// guarded tells whether the activator lets callers through to a version: then
+// a guard must keep its whitelist there.
+func (s *resolved) guarded(v *definition.Version) bool {
+	return s.mode.Mode != ModeDeployment && !v.Open() && s.scalesToZero()
+}
+
+func (s *resolved) scalesToZero() bool {
+	return slices.ContainsFunc(s.versions, func(v placed[definition.Version]) bool { return v.def.Scale.Min == 0 })
+}
+
+// facts are what other services' checks need to know of the versions.
+func (s *resolved) facts() []renderedVersion {
+	out := make([]renderedVersion, 0, len(s.versions))
+	for _, v := range s.versions {
+		f := renderedVersion{
+			name: v.def.Name(), version: v.def.Version.Value, id: v.at(v.def.ID.At), at: v.at(v.def.Version.At),
+			guarded: s.guarded(v.def),
+		}
+		for _, e := range v.def.Addresses {
+			f.addresses = append(f.addresses, address{name{e.Project, e.Service}, e.Port, v.at(e.At)})
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 // answers are the ports on which the service is called, in its mode.
 func (s *resolved) answers() []int {
 	var out []int

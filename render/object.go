@@ -81,14 +81,19 @@ func (r *Renderer) finish(ref plumbline.Ref, version string, body []byte, a abou
 	}
 }
 
-func (r *Renderer) renderProject(u *unit, p placed[definition.Project], project string, origin plumbline.Origin, namespace bool) error {
-	a := about{origin: origin, project: project, system: true}
-	if p.def != nil {
-		a.control = p.def.Control
-	}
-	objects := []kubeObject{istio.PeerAuthentication(project)}
-	if namespace {
-		objects = append(objects, deployment.Namespace(project, r.opts.Mesh.InjectionLabel, r.opts.Mesh.InjectionValue))
+// projectInput is all that the objects of a project depend on.
+type projectInput struct {
+	name      string
+	origin    plumbline.Origin
+	control   definition.Control
+	namespace bool // the Namespace is ours to render
+}
+
+func (r *Renderer) renderProject(u *unit, p projectInput) error {
+	a := about{origin: p.origin, project: p.name, control: p.control, system: true}
+	objects := []kubeObject{istio.PeerAuthentication(p.name)}
+	if p.namespace {
+		objects = append(objects, deployment.Namespace(p.name, r.opts.Mesh.InjectionLabel, r.opts.Mesh.InjectionValue))
 	}
 	for _, o := range objects {
 		done, err := r.object(o, a)

@@ -26,14 +26,17 @@ func hasKustomization(fsys fs.FS, dir string) (string, error) {
 	return "", nil
 }
 
-// overlay builds the overlay in dir. Its documents have no lines: they are not
-// those of any file.
-func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, name string) (*documents, error) {
-	at := plumbline.Origin{Path: path.Join(dir, name)}
+// overlay builds the overlay in dir into the index. Its documents have no
+// lines: they are not those of any file.
+func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) error {
+	at := plumbline.Origin{Path: path.Join(dir, file)}
 	if r.opts.Overlay == nil {
-		return broken(at, "overlays are not enabled: remove the file, or render plain documents"), nil
+		r.fileViolations = append(r.fileViolations, plumbline.Violation{
+			Code: definition.CodeOverlay, Severity: plumbline.SeverityError, Origin: at,
+			Message: "overlays are not enabled: remove the file, or render plain documents",
+		})
+		return nil
 	}
-	d := &documents{files: 1}
 	text, err := r.opts.Overlay(ctx, fsys, dir, func(name string, doc []byte) ([]byte, error) {
 		out, found := definition.Convert(doc)
 		if len(found) == 0 {
@@ -41,7 +44,7 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, name string) (*
 		}
 		src := sourceOf(fsys, name, doc)
 		for _, v := range found {
-			d.violations = append(d.violations, src.Place(v))
+			r.fileViolations = append(r.fileViolations, src.Place(v))
 		}
 		if len(plumbline.Errors(found)) > 0 {
 			return nil, errConvert
@@ -49,34 +52,33 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, name string) (*
 		return out, nil
 	})
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	for _, e := range leaves(err) {
 		switch kind := plumbline.KindOf(e); {
 		case errors.Is(e, errConvert): // its violations are there already
 		case kind != plumbline.KindInvalid:
-			return nil, plumbline.Errorf(plumbline.KindUnset, "render overlay", "%w", err)
+			return plumbline.Errorf(plumbline.KindUnset, "render overlay", "%w", err)
 		default:
-			d.violations = append(d.violations, overlayViolation(e, at))
+			r.fileViolations = append(r.fileViolations, overlayViolation(e, at))
 		}
 	}
 	if err != nil {
-		return d, nil
+		return nil //nolint:nilerr // what is wrong with the overlay is a violation
 	}
 	c := r.tree.parse(text)
-	d.parsed, r.tree.fresh = r.tree.fresh, 0
 	r.tree.only(c)
 	for _, v := range c.violations {
-		d.violations = append(d.violations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
+		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
 	}
 	for _, ch := range c.docs {
-		src := definition.Source{Path: at.Path, Opaque: true}
+		src := definition.Source{Path: at.Path, Before: ch.before, Opaque: true}
 		if ch.doc.Path != "" {
 			src.Path = path.Join(dir, ch.doc.Path)
 		}
-		d.add(ch.doc, src)
+		r.index.add(ch.doc, src)
 	}
-	return d, nil
+	return nil
 }
 
 // errConvert is what an overlay is told of a document that is wrong.
@@ -124,10 +126,4 @@ func overlayViolation(err error, at plumbline.Origin) plumbline.Violation {
 		v.Message = bare.Error()
 	}
 	return v
-}
-
-func broken(at plumbline.Origin, message string) *documents {
-	return &documents{violations: []plumbline.Violation{{
-		Code: definition.CodeOverlay, Severity: plumbline.SeverityError, Origin: at, Message: message,
-	}}}
 }

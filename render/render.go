@@ -15,6 +15,7 @@ import (
 	"io/fs"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/encode"
 	"github.com/plumbline-dev/plumbline/render/istio"
 )
@@ -98,15 +99,27 @@ type Stats struct {
 // Renderer renders one environment again and again, and does again only what a
 // change makes necessary. It is not safe for concurrent use.
 type Renderer struct {
-	opts  Options
-	mesh  istio.Mesh
-	enc   *encode.Encoder
-	tree  *tree
-	units map[unitKey]*unit
-	list  merged
-	last  *Result
-	buf   []byte
+	opts Options
+	mesh istio.Mesh
+	enc  *encode.Encoder
+	buf  []byte // of the encoder
+	state
 }
+
+// state is what is kept between renderings.
+type state struct {
+	source string // of the documents: what was read last
+	tree   *tree
+	index  *index
+	// fileViolations are those about files as a whole, and about overlays.
+	fileViolations []plumbline.Violation
+	units          *units
+	all            overview
+	list           merged
+	last           *Result
+}
+
+func newState() state { return state{tree: newTree(), index: newIndex(), units: newUnits()} }
 
 // New makes a Renderer.
 func New(opts Options) (*Renderer, error) {
@@ -119,8 +132,7 @@ func New(opts Options) (*Renderer, error) {
 	r := &Renderer{
 		opts:  opts,
 		enc:   encode.New(),
-		tree:  newTree(),
-		units: map[unitKey]*unit{},
+		state: newState(),
 		mesh: istio.Mesh{
 			TrustDomain:     opts.Mesh.TrustDomain,
 			Gateways:        opts.Mesh.Gateways,
@@ -141,47 +153,88 @@ func New(opts Options) (*Renderer, error) {
 // wrong in the repository is a violation; an error is trouble with reading it,
 // a dir that is not there (plumbline.KindInvalid), or the end of ctx.
 func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, error) {
-	docs, err := r.load(ctx, fsys, dir)
+	changed, err := r.load(ctx, fsys, dir)
 	if err != nil {
+		r.state = newState() // half read
 		return Result{}, err
 	}
-	if docs == nil {
+	if !changed && r.last != nil {
 		res := *r.last
 		res.Stats.Parsed, res.Stats.Rendered, res.Stats.Reused = 0, 0, len(res.Services)
 		return res, nil
 	}
-	res, err := r.assemble(docs)
+	res, err := r.assemble()
 	if err != nil {
-		r.last = nil
+		r.state = newState()
 		return Result{}, err
 	}
 	r.last = &res
 	return res, nil
 }
 
-// load reads dir. It returns nil when nothing changed since the last
-// rendering.
-func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (*documents, error) {
+// load reads dir into the index, and tells whether anything changed.
+func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
 	info, err := fs.Stat(fsys, dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "the directory is not in the repository")
+		return false, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "the directory is not in the repository")
 	case err != nil:
-		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
+		return false, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
 	case !info.IsDir():
-		return nil, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "not a directory")
+		return false, plumbline.Errorf(plumbline.KindInvalid, "read "+dir, "not a directory")
 	}
-	if overlay, err := hasKustomization(fsys, dir); err != nil {
-		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
-	} else if overlay != "" {
-		return r.overlay(ctx, fsys, dir, overlay)
-	}
-	changed, err := r.tree.read(ctx, fsys, dir)
+	kustomization, err := hasKustomization(fsys, dir)
 	if err != nil {
-		return nil, err
+		return false, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
 	}
-	if !changed && r.last != nil {
-		return nil, nil //nolint:nilnil // documented: nothing changed
+	source := "directory " + dir
+	if kustomization != "" {
+		source = "overlay " + dir
 	}
-	return r.tree.documents(), nil
+	if source != r.source || kustomization != "" {
+		r.forgetDocuments()
+		r.source = source
+	}
+	if kustomization != "" {
+		return true, r.overlay(ctx, fsys, dir, kustomization)
+	}
+	return r.readTree(ctx, fsys, dir)
+}
+
+func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
+	changed, err := r.tree.read(ctx, fsys, dir, func(path string, old, now *content) {
+		for _, c := range old.documents() {
+			r.index.remove(c.doc, definition.Source{Path: path, Before: c.before})
+		}
+		for _, c := range now.documents() {
+			r.index.add(c.doc, definition.Source{Path: path, Before: c.before})
+		}
+	})
+	if err != nil || !changed {
+		return changed, err
+	}
+	r.fileViolations = nil
+	for _, f := range r.tree.files {
+		for _, v := range f.content.violations {
+			r.fileViolations = append(r.fileViolations, definition.Source{Path: f.path}.Place(v))
+		}
+	}
+	return true, nil
+}
+
+// forgetDocuments empties the index and marks all that was in it as changed.
+func (r *Renderer) forgetDocuments() {
+	old := r.index
+	r.index = newIndex()
+	for k := range old.services {
+		r.index.dirty.services[k] = true
+	}
+	for k := range old.secrets {
+		r.index.dirty.secrets[k] = true
+	}
+	for k := range old.plain {
+		r.index.dirty.plain[k] = true
+	}
+	r.index.dirty.projects = true
+	r.tree.files, r.tree.skipped, r.fileViolations = nil, nil, nil
 }

@@ -14,54 +14,55 @@ import (
 	"github.com/plumbline-dev/plumbline/render/secret"
 )
 
-// resolved is a service with the secrets that its versions name.
+// resolved is a service with the secrets that its versions name. Of what is
+// defined twice it holds the first.
 type resolved struct {
 	*service
-	secrets map[string]*definition.Secret // by id; those that are there
-	sources map[string]definition.Source
-	pull    map[string]*definition.Plain // plain Secrets that can be pull secrets
-	mode    Choice
+	versions []placed[definition.Version] // sorted by name, none twice
+	routes   placed[definition.Routes]
+	secrets  map[string]*definition.Secret // by id; those that are there
+	sources  map[string]definition.Source
+	pull     map[string]*definition.Plain // plain Secrets that can be pull secrets
+	mode     Choice
 }
 
 // resolve looks up what a service refers to.
 func (a *assembly) resolve(s *service) *resolved {
-	out := &resolved{service: s}
-	for _, v := range s.versions {
+	out := &resolved{service: s, versions: slices.CompactFunc(slices.Clone(s.versions), func(x, y placed[definition.Version]) bool {
+		return x.def.Name() == y.def.Name()
+	})}
+	if len(s.routes) > 0 {
+		out.routes = s.routes[0]
+	}
+	for _, v := range out.versions {
 		for _, id := range v.def.Secrets() {
-			if out.secrets == nil {
-				out.secrets, out.sources = map[string]*definition.Secret{}, map[string]definition.Source{}
-				out.pull = map[string]*definition.Plain{}
-			}
-			if found, ok := a.docs.secrets[name{s.name.project, id.Value}]; ok {
-				out.secrets[id.Value], out.sources[id.Value] = found.def, found.src
-				continue
-			}
-			if p := a.plainSecret(s.name.project, id.Value); p != nil {
-				out.pull[id.Value] = p
-			}
+			a.resolveSecret(out, id.Value)
 		}
 	}
 	return out
 }
 
-func (a *assembly) plainSecret(namespace, id string) *definition.Plain {
-	want := plumbline.Ref{Kind: "Secret", Namespace: namespace, Name: id}
-	for _, p := range a.docs.plain {
-		if p.def.Ref == want {
-			return p.def
-		}
+func (a *assembly) resolveSecret(s *resolved, id string) {
+	if s.secrets == nil {
+		s.secrets, s.sources, s.pull = map[string]*definition.Secret{}, map[string]definition.Source{}, map[string]*definition.Plain{}
 	}
-	return nil
+	if found := a.index.secrets[name{s.name.project, id}]; len(found) > 0 {
+		s.secrets[id], s.sources[id] = found[0].def, found[0].src
+		return
+	}
+	if found := a.index.plain[plumbline.Ref{Kind: "Secret", Namespace: s.name.project, Name: id}]; len(found) > 0 {
+		s.pull[id] = found[0].def
+	}
 }
 
 // inputs are all that the rendering of the service depends on.
 func (s *resolved) inputs() []input {
-	out := make([]input, 0, len(s.versions)+1+len(s.secrets))
-	for _, v := range s.versions {
+	out := make([]input, 0, len(s.service.versions)+len(s.service.routes)+len(s.secrets)+len(s.pull))
+	for _, v := range s.service.versions {
 		out = append(out, input{v.def, v.src})
 	}
-	if s.routes.def != nil {
-		out = append(out, input{s.routes.def, s.routes.src})
+	for _, r := range s.service.routes {
+		out = append(out, input{r.def, r.src})
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.secrets)) {
 		out = append(out, input{s.secrets[id], s.sources[id]})
@@ -77,15 +78,17 @@ func (a *assembly) renderService(s *resolved, u *unit) error {
 	first := s.versions[0]
 	s.mode = ChooseMode(s.needs(a.opts.Knative.Features))
 	u.service = &rendered{
+		name: s.name,
 		mode: ServiceMode{
 			Project: s.name.project, Service: s.name.id, Mode: s.mode.Mode, Why: s.mode.Why,
-			Origin: first.src.At(first.def.At),
+			Origin: first.at(first.def.At),
 		},
-		peer: s.peer(),
+		peer:     s.peer(),
+		answers:  s.answers(),
+		versions: s.facts(),
 	}
 	c := serviceCheck{resolved: s, unit: u, keda: a.opts.KEDA}
 	c.run()
-	u.service.answers = s.answers()
 	if len(plumbline.Errors(u.violations)) > 0 {
 		return nil
 	}
@@ -247,16 +250,14 @@ func (b *builder) knative() {
 	for _, v := range b.versions {
 		b.add(knative.Service(b.podInput(v.def)), version(v))
 	}
-	zero := slices.ContainsFunc(b.versions, func(v placed[definition.Version]) bool { return v.def.Scale.Min == 0 })
 	b.access(func(a istio.Access, versions []placed[definition.Version]) {
-		b.add(b.mesh.KnativePolicy(a, zero), b.policyAbout(versions))
-		if a.Open || !zero {
-			return
-		}
+		b.add(b.mesh.KnativePolicy(a, b.scalesToZero()), b.policyAbout(versions))
 		for _, v := range versions {
+			if !b.guarded(v.def) {
+				continue
+			}
 			at := version(v)
 			at.system = true
-			b.unit.service.guarded = append(b.unit.service.guarded, v.def.Name())
 			b.add(b.mesh.Guard(b.name.project, v.def.Name(), v.def.Whitelist), at)
 		}
 	})

@@ -18,6 +18,7 @@ type serviceCheck struct {
 }
 
 func (c *serviceCheck) run() {
+	c.twice()
 	for _, v := range c.versions {
 		for i := range v.def.Tasks {
 			c.secretsOf(v, &v.def.Tasks[i])
@@ -30,6 +31,26 @@ func (c *serviceCheck) run() {
 	c.protocols()
 	c.routesOf()
 	c.modeOf()
+}
+
+// twice reports what is defined more than once.
+func (c *serviceCheck) twice() {
+	all := c.service.versions
+	for i, v := range all {
+		if i == 0 || all[i-1].def.Name() != v.def.Name() {
+			continue
+		}
+		first, second := all[i-1].def.Version.Value, v.def.Version.Value
+		at, related := v.at(v.def.Version.At), all[i-1].at(all[i-1].def.Version.At)
+		if first == second {
+			c.unit.violate(definition.CodeDuplicate, at, fmt.Sprintf("version %s of service %s is defined twice: remove one", second, c.name.id), related)
+		} else {
+			c.unit.violate(definition.CodeNameClash, at, fmt.Sprintf("versions %s and %s of service %s are both named %s: rename one", first, second, c.name.id, v.def.Name()), related)
+		}
+	}
+	if len(c.service.routes) > 1 {
+		duplicates(c.unit, c.service.routes, "the routes of service "+c.name.id, func(r *definition.Routes) definition.Pos { return r.ID.At })
+	}
 }
 
 func (c *serviceCheck) relate(at plumbline.Origin) {

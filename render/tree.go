@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/plumbline-dev/plumbline"
@@ -17,13 +18,12 @@ import (
 // renderings: by the hash of contents, so that a file that moves is not read
 // again, and by the hash of documents, so that only a changed one is parsed.
 type tree struct {
-	dir      string
 	files    []file
 	dirs     map[string]listing // by path; of file systems that know the hash of a directory
 	contents map[string]*content
 	parsed   map[[sha256.Size]byte]*definition.Document
 	skipped  []Skip
-	fresh    int // documents parsed since the last call of documents
+	fresh    int // documents parsed since the last rendering
 }
 
 // file is a file with its content.
@@ -37,6 +37,13 @@ type file struct {
 type content struct {
 	docs       []chunk
 	violations []plumbline.Violation // about the file as a whole
+}
+
+func (c *content) documents() []chunk {
+	if c == nil {
+		return nil
+	}
+	return c.docs
 }
 
 type chunk struct {
@@ -59,22 +66,48 @@ func newTree() *tree {
 	}
 }
 
-// read brings the tree up to date and tells whether anything changed.
-func (t *tree) read(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
-	w := walker{tree: t, ctx: ctx, fsys: fsys, dirs: make(map[string]listing, len(t.dirs))}
+// read brings the tree up to date. It calls change for every file with its
+// old and new content, nil where there is none, and tells whether anything
+// changed.
+func (t *tree) read(ctx context.Context, fsys fs.FS, dir string, change func(path string, old, now *content)) (bool, error) {
+	w := walker{tree: t, ctx: ctx, fsys: fsys, files: make([]file, 0, len(t.files)), dirs: make(map[string]listing, len(t.dirs))}
 	if err := w.dir(dir); err != nil {
 		return false, err
 	}
-	changed := dir != t.dir || len(w.files) != len(t.files) || len(w.skipped) != len(t.skipped)
-	for i := 0; i < len(w.files) && !changed; i++ {
-		changed = w.files[i].path != t.files[i].path || w.files[i].content != t.files[i].content
+	changed := !slices.Equal(w.skipped, t.skipped)
+	tell := func(path string, old, now *content) {
+		changed = true
+		change(path, old, now)
 	}
-	for i := 0; i < len(w.skipped) && !changed; i++ {
-		changed = w.skipped[i] != t.skipped[i]
+	if slices.EqualFunc(w.files, t.files, func(a, b file) bool { return a.path == b.path }) {
+		for i, f := range w.files {
+			if old := t.files[i].content; old != f.content {
+				tell(f.path, old, f.content)
+			}
+		}
+	} else {
+		t.compare(w.files, tell)
 	}
-	t.dir, t.files, t.skipped, t.dirs = dir, w.files, w.skipped, w.dirs
+	t.files, t.skipped, t.dirs = w.files, w.skipped, w.dirs
 	t.forget()
 	return changed, nil
+}
+
+// compare finds what differs between two sets of files.
+func (t *tree) compare(files []file, tell func(path string, old, now *content)) {
+	old := make(map[string]*content, len(t.files))
+	for _, f := range t.files {
+		old[f.path] = f.content
+	}
+	for _, f := range files {
+		if before := old[f.path]; before != f.content {
+			tell(f.path, before, f.content)
+		}
+		delete(old, f.path)
+	}
+	for path, before := range old {
+		tell(path, before, nil)
+	}
 }
 
 // forget drops what no file holds any more, once that is most of the memory.
@@ -105,21 +138,6 @@ func (t *tree) only(live ...*content) {
 			delete(t.parsed, sum)
 		}
 	}
-}
-
-// documents lists what the files hold.
-func (t *tree) documents() *documents {
-	d := &documents{skipped: append([]Skip(nil), t.skipped...), files: len(t.files), parsed: t.fresh}
-	t.fresh = 0
-	for _, f := range t.files {
-		for _, v := range f.content.violations {
-			d.violations = append(d.violations, definition.Source{Path: f.path}.Place(v))
-		}
-		for _, c := range f.content.docs {
-			d.add(c.doc, definition.Source{Path: f.path, Before: c.before})
-		}
-	}
-	return d
 }
 
 // walker reads a tree once.

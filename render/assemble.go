@@ -1,0 +1,257 @@
+package render
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/istio"
+)
+
+// assembly is one run over what changed.
+type assembly struct {
+	*Renderer
+	rendered, reused int  // services
+	structural       bool // something changed that concerns more than one unit
+}
+
+// overview is what is known of all services together. It stays as it is while
+// changes concern single services only.
+type overview struct {
+	services   []*rendered // sorted
+	modes      []ServiceMode
+	peers      []plumbline.Peer
+	projects   []string
+	violations []plumbline.Violation
+}
+
+// assemble renders what changed and puts the result together.
+func (r *Renderer) assemble() (Result, error) {
+	a := &assembly{Renderer: r, structural: r.last == nil}
+	for _, step := range []func() error{a.services, a.secrets, a.plain, a.together} {
+		if err := step(); err != nil {
+			return Result{}, err
+		}
+	}
+	r.index.dirty = newDirty()
+	return a.result(), nil
+}
+
+// services renders the services that changed.
+func (a *assembly) services() error {
+	for _, n := range a.index.changedServices() {
+		k := unitKey{kind: "service", name: n}
+		s := a.index.services[n]
+		if s == nil || len(s.versions) == 0 {
+			a.units.drop(k)
+			a.structural = true
+			continue
+		}
+		sr := a.resolve(s)
+		now, before, err := a.units.update(k, sr.inputs(), func(u *unit) error { return a.renderService(sr, u) })
+		switch {
+		case err != nil:
+			return err
+		case now == before:
+			continue
+		case before == nil || !now.service.same(before.service) || !sameRefs(now, before):
+			a.structural = true
+		}
+		a.rendered++
+	}
+	return nil
+}
+
+func (a *assembly) secrets() error {
+	for n := range a.index.dirty.secrets {
+		k := unitKey{kind: "secret", name: n}
+		list := a.index.secrets[n]
+		if len(list) == 0 {
+			a.structural = a.units.drop(k) || a.structural
+			continue
+		}
+		now, before, err := a.units.update(k, inputsOf(list), func(u *unit) error {
+			duplicates(u, list, "secret "+n.id, func(s *definition.Secret) definition.Pos { return s.ID.At })
+			return a.renderSecret(u, list[0])
+		})
+		if err != nil {
+			return err
+		}
+		a.structural = a.structural || before == nil || !sameRefs(now, before)
+	}
+	return nil
+}
+
+func (a *assembly) plain() error {
+	for ref := range a.index.dirty.plain {
+		a.structural = true
+		k := unitKey{kind: "plain", ref: ref}
+		list := a.index.plain[ref]
+		if len(list) == 0 {
+			a.units.drop(k)
+			continue
+		}
+		if _, _, err := a.units.update(k, inputsOf(list), func(u *unit) error {
+			for _, p := range list[1:] {
+				u.violate(definition.CodeDuplicateObject, p.at(p.def.At), ref.String()+" is defined twice: remove one", list[0].at(list[0].def.At))
+			}
+			return a.renderPlain(u, list[0])
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inputsOf[T any](list []placed[T]) []input {
+	out := make([]input, len(list))
+	for i, p := range list {
+		out[i] = input{p.def, p.src}
+	}
+	return out
+}
+
+// duplicates reports all but the first of a list.
+func duplicates[T any](u *unit, list []placed[T], what string, pos func(*T) definition.Pos) {
+	for _, p := range list[1:] {
+		u.violate(definition.CodeDuplicate, p.at(pos(p.def)), what+" is defined twice: remove one", list[0].at(pos(list[0].def)))
+	}
+}
+
+// together does what concerns all: projects, the guard that all guards rest
+// on, and the checks between services.
+func (a *assembly) together() error {
+	if !a.structural && !a.index.dirty.projects {
+		return nil
+	}
+	o := overview{}
+	for k, u := range a.units.byKey {
+		if k.kind == "service" {
+			o.services = append(o.services, u.service)
+		}
+	}
+	slices.SortFunc(o.services, func(x, y *rendered) int { return x.name.compare(y.name) })
+	for _, s := range o.services {
+		o.modes = append(o.modes, s.mode)
+		o.peers = append(o.peers, s.peer)
+	}
+	if err := a.projects(&o); err != nil {
+		return err
+	}
+	if err := a.requireHeaders(&o); err != nil {
+		return err
+	}
+	c := check{index: a.index, services: o.services, known: make(map[name]*rendered, len(o.services))}
+	for _, s := range o.services {
+		c.known[s.name] = s
+	}
+	c.run(a.units)
+	o.violations = append(o.violations, c.violations...)
+	a.all = o
+	return nil
+}
+
+// projects renders Namespaces and what belongs to them.
+func (a *assembly) projects(o *overview) error {
+	first := map[string]*rendered{}
+	for _, s := range o.services {
+		if first[s.name.project] == nil {
+			first[s.name.project] = s
+		}
+	}
+	wanted := map[string]bool{}
+	for n := range first {
+		wanted[n] = true
+	}
+	for n := range a.index.projects {
+		wanted[n] = true
+	}
+	o.projects = slices.Sorted(maps.Keys(wanted))
+	for _, n := range o.projects {
+		list := a.index.projects[n]
+		_, own := a.index.plain[plumbline.Ref{Kind: "Namespace", Name: n}]
+		p := projectInput{name: n, namespace: !own || len(list) > 0}
+		if len(list) > 0 {
+			p.origin, p.control = list[0].at(list[0].def.At), list[0].def.Control
+		} else {
+			p.origin = first[n].peer.Origin
+			if !own {
+				o.violations = append(o.violations, plumbline.Violation{
+					Code: definition.CodeProjectUndefined, Severity: plumbline.SeverityWarning, Origin: first[n].versions[0].id,
+					Message: "no document defines project " + n + ": its Namespace is rendered all the same",
+				})
+			}
+		}
+		in := append(inputsOf(list), input{def: p})
+		if _, _, err := a.units.update(unitKey{kind: "project", name: name{project: n}}, in, func(u *unit) error {
+			if len(list) > 0 {
+				duplicates(u, list, "project "+n, func(p *definition.Project) definition.Pos { return p.ID.At })
+			}
+			return a.renderProject(u, p)
+		}); err != nil {
+			return err
+		}
+	}
+	for k := range a.units.byKey {
+		if k.kind == "project" && !wanted[k.name.project] {
+			a.units.drop(k)
+		}
+	}
+	return nil
+}
+
+// requireHeaders renders the guard that all guards rest on, if there are any.
+func (a *assembly) requireHeaders(o *overview) error {
+	k := unitKey{kind: "guard"}
+	for _, s := range o.services {
+		for _, v := range s.versions {
+			if !v.guarded {
+				continue
+			}
+			_, _, err := a.units.update(k, []input{{def: s.peer.Origin}}, func(u *unit) error {
+				done, err := a.object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true})
+				u.objects = append(u.objects, done)
+				return err
+			})
+			return err
+		}
+	}
+	a.units.drop(k)
+	return nil
+}
+
+// result puts together what the run found.
+func (a *assembly) result() Result {
+	res := Result{
+		Projects: a.all.projects, Services: a.all.modes, Peers: a.all.peers,
+		Stats: Stats{
+			Files: len(a.tree.files), Documents: a.index.docs, Parsed: a.tree.fresh,
+			Rendered: a.rendered, Reused: len(a.all.services) - a.rendered,
+		},
+	}
+	a.tree.fresh = 0
+	res.Violations = append(res.Violations, a.fileViolations...)
+	res.Violations = append(res.Violations, a.all.violations...)
+	res.Skipped = append(res.Skipped, a.tree.skipped...)
+	for src, n := range a.index.notes {
+		res.Violations = append(res.Violations, n.violations...)
+		if n.skipped != "" {
+			res.Skipped = append(res.Skipped, Skip{Origin: src.At(definition.Pos{Line: 1}), Reason: n.skipped})
+		}
+	}
+	for _, u := range a.units.faulty {
+		res.Violations = append(res.Violations, u.violations...)
+	}
+	res.Violations = plumbline.SortViolations(res.Violations)
+	slices.SortFunc(res.Skipped, func(x, y Skip) int {
+		return cmp.Or(x.Origin.Compare(y.Origin), cmp.Compare(x.Reason, y.Reason))
+	})
+	objects := a.list.update(a.units.removed, a.units.added)
+	a.units.removed, a.units.added = nil, nil
+	if len(plumbline.Errors(res.Violations)) == 0 {
+		res.Objects = objects
+	}
+	return res
+}

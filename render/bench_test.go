@@ -1,0 +1,156 @@
+package render_test
+
+import (
+	"fmt"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+
+	"github.com/plumbline-dev/plumbline/render"
+)
+
+// fleet is a repository of n services, one document a file, each with a secret
+// of its own, in four projects.
+func fleet(n int) fstest.MapFS {
+	files := fstest.MapFS{}
+	add := func(path, text string) { files[path] = &fstest.MapFile{Data: []byte(text)} }
+	for i := range n {
+		project := fmt.Sprintf("project-%d", i%4)
+		add(fmt.Sprintf("env/%s/service-%05d.yaml", project, i), fleetService(project, i, "1.0.0"))
+		add(fmt.Sprintf("env/%s/secret-%05d.yaml", project, i), fleetSecret(project, i))
+	}
+	for i := range min(n, 4) {
+		add(fmt.Sprintf("env/project-%d/project.yaml", i),
+			fmt.Sprintf("apiVersion: plumbline.dev/v1\nkind: Project\nmetadata:\n  name: project-%d\n", i))
+	}
+	return files
+}
+
+func fleetService(project string, i int, tag string) string {
+	scale := 1
+	if i%10 == 0 {
+		scale = 0
+	}
+	return fmt.Sprintf(`apiVersion: plumbline.dev/v1
+kind: ServiceVersion
+metadata:
+  name: service-%[2]d-v1
+  namespace: %[1]s
+spec:
+  id: service-%[2]d
+  version: v1
+  labels:
+    team: platform
+  autoScale:
+    minReplicas: %[4]d
+    maxReplicas: 10
+    triggers:
+    - name: Request per second
+      type: requests-per-second
+      metadata: {target: "50"}
+  tasks:
+  - id: main
+    ports:
+    - {name: http, protocol: http, port: 8080}
+    resources: {cpu: 250, memory: 512}
+    docker:
+      image: registry.example/team/service-%[2]d:%[3]s
+      imagePullPolicy: pull-if-not-exists
+    env:
+      LOG_LEVEL: info
+      REGION: eu
+    secrets: [secret-%[2]d]
+  whitelists:
+  - {projectId: %[1]s, service: '*'}
+  upstreams:
+  - {projectId: %[1]s, service: '*'}
+`, project, i, tag, scale)
+}
+
+func fleetSecret(project string, i int) string {
+	return fmt.Sprintf(`apiVersion: plumbline.dev/v1
+kind: ServiceSecret
+metadata:
+  name: secret-%[2]d
+  namespace: %[1]s
+spec:
+  type: env
+  data:
+    TOKEN: example-only-%[2]d
+`, project, i)
+}
+
+// BenchmarkRender renders everything from the text of the files.
+func BenchmarkRender(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
+			files := fleet(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				res := mustRender(b, newRenderer(b), files)
+				if len(res.Objects) == 0 {
+					b.Fatal(res.Violations)
+				}
+			}
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "services/s")
+		})
+	}
+}
+
+// BenchmarkChangeOne renders again after one service changed, with a file
+// system that knows hashes, as a Git tree does.
+func BenchmarkChangeOne(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
+			files := fleet(n)
+			r := newRenderer(b)
+			hashed := newHashedFS(files)
+			mustRender(b, r, hashed)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				b.StopTimer()
+				hashed.set("env/project-3/service-00007.yaml", fleetService("project-3", 7, fmt.Sprintf("1.0.%d", i)))
+				b.StartTimer()
+				res := mustRender(b, r, hashed)
+				if res.Stats.Parsed != 1 || res.Stats.Rendered != 1 || res.Stats.Reused != n-1 {
+					b.Fatalf("%+v", res.Stats)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUnchanged renders again what did not change.
+func BenchmarkUnchanged(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
+			r := newRenderer(b)
+			hashed := newHashedFS(fleet(n))
+			mustRender(b, r, hashed)
+			b.ReportAllocs()
+			for b.Loop() {
+				mustRender(b, r, hashed)
+			}
+		})
+	}
+}
+
+func newRenderer(tb testing.TB) *render.Renderer {
+	tb.Helper()
+	r, err := render.New(render.Options{Environment: "production", HashKey: []byte("key")})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func mustRender(tb testing.TB, r *render.Renderer, fsys fs.FS) render.Result {
+	tb.Helper()
+	res, err := r.Render(tb.Context(), fsys, "env")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return res
+}
