@@ -14,6 +14,19 @@ type Identity struct {
 	ResourceVersion string // and unchanged since; any, when empty
 }
 
+// ReleaseBody is the body of an apply that owns nothing: what the object has
+// from us alone goes, what others have of it stays.
+func ReleaseBody(ref plumbline.Ref, version, uid string) []byte {
+	md := map[string]string{"name": ref.Name, "uid": uid}
+	if ref.Namespace != "" {
+		md["namespace"] = ref.Namespace
+	}
+	if ref.Group != "" {
+		version = ref.Group + "/" + version
+	}
+	return mustJSON(map[string]any{"apiVersion": version, "kind": ref.Kind, "metadata": md})
+}
+
 // RequestBody is the body of an apply: the rendered one with id added. Nothing
 // else of it is decoded.
 func RequestBody(body plumbline.Body, id Identity) ([]byte, error) {

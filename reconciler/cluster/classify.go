@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,19 @@ var ErrConflict = errors.New("the object changed meanwhile")
 
 // ErrNotFound marks an object that does not exist.
 var ErrNotFound = errors.New("not found")
+
+// OwnedError marks an apply without force that was refused because others own
+// fields with another value.
+type OwnedError struct {
+	Fields []string // their paths, as the API server names them, sorted
+	Err    error
+}
+
+// Error implements error.
+func (e *OwnedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OwnedError) Unwrap() error { return e.Err }
 
 // Classify turns a failed request into a plumbline.Error. The API server
 // quotes what it refuses, and webhooks say what they like, so for a Secret its
@@ -58,8 +72,8 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		}
 	case http.StatusConflict:
 		e.Kind = plumbline.KindTransient
-		if hasCause(s, metav1.CauseTypeFieldManagerConflict) {
-			e.Kind = plumbline.KindDenied
+		if fields := conflictFields(s); len(fields) > 0 {
+			e.Kind, e.Err = plumbline.KindDenied, &OwnedError{Fields: fields, Err: cause}
 			break
 		}
 		e.Err = fmt.Errorf("%w: %w", ErrConflict, cause)
@@ -122,6 +136,21 @@ func hasCause(s metav1.Status, t metav1.CauseType) bool {
 		}
 	}
 	return false
+}
+
+// conflictFields are the fields that other managers own.
+func conflictFields(s metav1.Status) []string {
+	if s.Details == nil {
+		return nil
+	}
+	var out []string
+	for _, c := range s.Details.Causes {
+		if c.Type == metav1.CauseTypeFieldManagerConflict {
+			out = append(out, c.Field)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func causeField(s metav1.Status, field string) bool {

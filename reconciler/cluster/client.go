@@ -142,6 +142,9 @@ type Apply struct {
 	Body    []byte // the whole request body
 	Force   bool
 	DryRun  bool
+	// Once sends it no second time, whatever the API server asks for, so that
+	// finding the object there means that someone else made it.
+	Once bool
 }
 
 // Apply sends one server-side apply and returns the metadata of the object
@@ -158,6 +161,9 @@ func (c *Client) Apply(ctx context.Context, a Apply) (*metav1.ObjectMeta, bool, 
 		Body(a.Body)
 	if a.Force {
 		r.Param("force", "true")
+	}
+	if a.Once {
+		r.MaxRetries(0)
 	}
 	if a.DryRun {
 		r.Param("dryRun", metav1.DryRunAll)
