@@ -34,6 +34,10 @@ type Result struct {
 	Prune      PruneDecision
 	Closed     string // why nothing is written now; empty when it may be
 	Err        error  // of the run as a whole
+
+	// begun says that the commit could be written, as far as it differs: the
+	// cluster is, or is becoming, what it says.
+	begun bool
 }
 
 // Changed tells whether the run sent, or would send, anything.
@@ -59,7 +63,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	r.claimPlanned()
 	res.Plan = plan(r.planInput(c, rendered.Objects))
 	r.moveOrigins(rendered.Objects)
-	if err := r.preread(ctx, &res.Plan, rendered.Objects); err != nil {
+	if err := r.preread(ctx, &res.Plan, rendered.Objects, r.fresh); err != nil {
 		res.Err = err
 		return res
 	}
@@ -76,13 +80,17 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	if writes > 0 {
 		r.want(pendingStatus(r.o.Context, c, writes, res.Total))
 		r.pump(ctx)
-		r.rec.Applied, r.rec.Run = c.SHA, r.rec.Run+1
+		r.rec.Deploy(c.SHA)
+		r.rec.Run++
 		if err := r.markPlanned(ctx, res.Plan, rendered.Objects, res.Prune); err != nil {
 			res.Err = err
 			return res
 		}
 	}
-	res.Outcomes = r.execute(ctx, res.Plan, rendered.Objects)
+	res.begun = true
+	for _, a := range r.execute(ctx, res.Plan, rendered.Objects) {
+		res.Outcomes = append(res.Outcomes, a.Outcome)
+	}
 	if ctx.Err() == nil {
 		res.Outcomes = append(res.Outcomes, r.prune(ctx, res.Prune)...)
 	}

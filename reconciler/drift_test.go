@@ -14,7 +14,8 @@ import (
 // archive a row of what can happen to a live object:
 //
 //	desired.yaml  the objects of the first commit, without a namespace
-//	mode          "report" for drift.action: report; left out, drift is healed
+//	mode          "report": drift.action is report; "patient": the interval is a day, so
+//	              that what is denied is not tried again within the archive
 //	edit          what others do, a step a line; see steps_test.go
 //	want          what the loop told, what it sent (>), what was shown (=)
 //

@@ -259,20 +259,20 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		return res
 	}
 	for _, out := range res.Outcomes {
-		if d, ok := before[out.Ref]; ok && out.Err == nil {
-			r.takeHeal(d, out)
+		if out.Err != nil {
+			continue
 		}
-		if out.Err == nil {
-			r.endFight(out.Ref)
+		if d, ok := before[out.Ref]; ok && d.verdict.State != plumbline.StateSuspect {
+			r.takeHeal(d, applied{Outcome: out})
 		}
+		r.endFight(out.Ref)
 	}
 	h.attempts++
-	valid := len(plumbline.Errors(res.Violations)) == 0 && len(h.rendered.Objects) > 0
-	applied := valid && res.Closed == ""
-	if applied {
+	if res.begun {
 		r.deployed(h.commit, h.rendered.Objects)
+		r.tellOrphans()
 	}
-	if applied && res.Err == nil {
+	if res.begun && res.Err == nil {
 		r.good = h.commit
 		if r.rec.Good != h.commit.SHA {
 			r.rec.Good, r.recordDirty = h.commit.SHA, true
@@ -308,8 +308,8 @@ func (r *Reconciler) guarded(ctx context.Context, c plumbline.Commit, rendered R
 
 // deployed notes that the cluster now is, or is becoming, what a commit says.
 func (r *Reconciler) deployed(c plumbline.Commit, objects []plumbline.Object) {
-	if r.rec.Applied != c.SHA {
-		r.rec.Applied, r.recordDirty = c.SHA, true
+	if r.rec.Deploy(c.SHA) {
+		r.recordDirty = true
 	}
 	if r.heals.sha != c.SHA {
 		r.heals = healed{sha: c.SHA}
@@ -452,7 +452,8 @@ const saveEvery = 30 * time.Second
 // saveSoon saves what heals and posts left behind, not more often than
 // saveEvery, and is when there is something to save.
 func (r *Reconciler) saveSoon(ctx context.Context) time.Time {
-	if r.o.ReadOnly || (!r.recordDirty && !r.healDirty) {
+	must, _ := r.inv.Dirty()
+	if r.o.ReadOnly || (!must && !r.recordDirty && !r.healDirty) {
 		return time.Time{}
 	}
 	if due := r.saved.Add(saveEvery); r.o.Now().Before(due) {

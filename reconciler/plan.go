@@ -22,16 +22,17 @@ type planInput struct {
 
 // Reasons of changes.
 const (
-	reasonNew       = "new"
-	reasonContent   = "the definition changed"
-	reasonDrift     = "it drifted"
-	reasonUncertain = "an earlier run did not finish with it"
-	reasonAdopt     = "adopted"
-	reasonShared    = "it exists; only our labels are added"
-	reasonForeign   = "it exists and was not made by Plumbline; nothing is sent"
-	reasonNotSynced = "its kind is not observed yet"
-	reasonOrphan    = "no longer in Git"
-	reasonNeverMade = "it was planned and never made"
+	reasonNew         = "new"
+	reasonContent     = "the definition changed"
+	reasonDrift       = "it drifted"
+	reasonUncertain   = "an earlier run did not finish with it"
+	reasonAdopt       = "adopted"
+	reasonShared      = "it exists; only our labels are added"
+	reasonForeign     = "it exists and was not made by Plumbline; nothing is sent"
+	reasonNotSynced   = "its kind is not observed yet"
+	reasonTerminating = "it is being deleted; it is made again when it is gone"
+	reasonOrphan      = "no longer in Git"
+	reasonNeverMade   = "it was planned and never made"
 )
 
 // plan decides what to do with every desired object, and with every object of
@@ -85,7 +86,7 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 	case plumbline.StateInSync:
 		return plumbline.OpKeep, ""
 	case plumbline.StateTerminating:
-		return plumbline.OpSkip, "it is being deleted; it is made again when it is gone"
+		return plumbline.OpSkip, reasonTerminating
 	case plumbline.StateSuspect, plumbline.StateDrifted:
 		// The loop settles drift by the rules of drift: windows, report mode,
 		// fights. A commit that does not touch the object changes none of that.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
@@ -32,18 +31,16 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			ch.Op, ch.Reason = plumbline.OpSkip, reasonNotSynced
 		case !live && !e.Owned():
 			ch.Op, ch.Reason = plumbline.OpSkip, reasonNeverMade
-			r.inv.Drop(ch.Ref)
+			r.forget(ch.Ref)
 		case !live:
 			// Out of the watch: gone, or without our labels. Only the API
 			// server knows, and prune asks it.
-		case seen.UID != e.UID, !r.ours(seen):
-			ch.Op, ch.Reason = plumbline.OpSkip, "it is not ours any more; it is let go"
-			r.inv.Drop(ch.Ref)
-			continue
+		case seen.UID != e.UID:
+			ch.Op, ch.Reason = plumbline.OpSkip, "another object stands in its place; it is let go"
+			r.forget(ch.Ref)
 		case seen.Controller != "":
 			ch.Op, ch.Reason = plumbline.OpSkip, "it is controlled by "+seen.Controller+"; it is let go"
-			r.inv.Drop(ch.Ref)
-			continue
+			r.forget(ch.Ref)
 		}
 		if ch.Op == plumbline.OpDelete {
 			candidates = append(candidates, Candidate{Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared})
@@ -52,13 +49,14 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 	if len(candidates) == 0 {
 		return
 	}
-	commits, err := r.o.Source.Commits(ctx, r.rec.Applied, c.SHA)
+	from := r.rec.Applied
+	if from == c.SHA {
+		from = r.rec.From // this run goes on with what an earlier one began
+	}
+	commits, err := r.o.Source.Commits(ctx, from, c.SHA)
 	if err != nil {
 		// Without the commits there are no trailers; the budget alone decides.
 		r.log.Warn("commit messages are not read: trailers do not count in this run", keyErr, err)
-	}
-	if r.rec.Applied == c.SHA && len(commits) == 0 {
-		commits = []plumbline.Commit{c}
 	}
 	res.Prune = r.o.Prune(PruneRequest{
 		Services: r.inv.Services(), Candidates: candidates, History: r.rec.Deletes, Commits: commits, Now: r.o.Now(),
@@ -79,10 +77,8 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 // prune deletes what was allowed.
 func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Outcome {
 	type job struct {
-		ref     plumbline.Ref
-		pending *metav1.ObjectMeta
-		foreign bool
-		err     error
+		ref    plumbline.Ref
+		result deleted
 	}
 	jobs := make([]*job, 0, len(d.Allowed))
 	var g errgroup.Group
@@ -91,67 +87,77 @@ func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Out
 		j := &job{ref: ref}
 		jobs = append(jobs, j)
 		g.Go(func() error {
-			j.pending, j.foreign, j.err = r.delete(ctx, ref)
+			j.result = r.delete(ctx, ref)
 			return nil
 		})
 	}
-	_ = g.Wait()
+	_ = g.Wait() // every job keeps its own error
 	var out []plumbline.Outcome
 	for _, j := range jobs {
-		e, _ := r.inv.Get(j.ref)
-		o := plumbline.Outcome{Ref: j.ref, Origin: e.Origin, Action: plumbline.ActionDeleted, Health: plumbline.HealthNotFound}
-		switch {
-		case j.err != nil:
-			o.Action, o.Err, o.Health = plumbline.ActionFailed, j.err, plumbline.HealthUnknown
-		case j.foreign:
-			o.Action = plumbline.ActionSkipped
-			r.inv.Drop(j.ref)
-		case j.pending != nil:
-			// It stays in the inventory until it is gone.
-			o.Health = plumbline.HealthTerminating
-			r.watch.Set(drift.Observe(j.ref, j.pending))
-		default:
-			r.inv.Drop(j.ref)
-		}
-		delete(r.drifts, j.ref)
-		out = append(out, o)
-		r.o.Progress(Event{Kind: EventOutcome, Outcome: o})
+		out = append(out, r.recordDelete(j.ref, j.result))
 	}
 	return out
 }
 
-// delete deletes one object of ours, if it still is the one observed. foreign
-// means that another object, or nobody's, stands in its place: it stays.
-func (r *Reconciler) delete(ctx context.Context, ref plumbline.Ref) (pending *metav1.ObjectMeta, foreign bool, err error) {
+// recordDelete takes the result of a delete into the inventory.
+func (r *Reconciler) recordDelete(ref plumbline.Ref, d deleted) plumbline.Outcome {
+	e, _ := r.inv.Get(ref)
+	o := plumbline.Outcome{Ref: ref, Origin: e.Origin, Action: plumbline.ActionDeleted, Health: plumbline.HealthNotFound}
+	switch {
+	case d.err != nil:
+		o.Action, o.Err, o.Health = plumbline.ActionFailed, d.err, plumbline.HealthUnknown
+	case d.foreign:
+		o.Action = plumbline.ActionSkipped
+		r.forget(ref)
+	case d.pending:
+		o.Health = plumbline.HealthTerminating // it stays in the inventory until it is gone
+	default:
+		r.forget(ref)
+	}
+	delete(r.drifts, ref)
+	r.o.Progress(Event{Kind: EventOutcome, Outcome: o})
+	return o
+}
+
+// deleted is what came of one delete.
+type deleted struct {
+	pending bool // finalizers are
+	foreign bool // another object stands in its place: it stays
+	err     error
+}
+
+// delete deletes one object of ours, if it still is the one observed.
+func (r *Reconciler) delete(ctx context.Context, ref plumbline.Ref) deleted {
 	e, _ := r.inv.Get(ref)
 	for attempt := 0; ; attempt++ {
 		seen, live := r.watch.Get(ref)
 		if !live {
 			m, err := r.o.Client.Get(ctx, ref, "")
 			if errors.Is(err, cluster.ErrNotFound) {
-				return nil, false, nil
+				return deleted{}
 			}
 			if err != nil {
-				return nil, false, err
+				return deleted{err: err}
 			}
 			seen = drift.Observe(ref, m)
-			if seen.UID != e.UID || seen.Own == nil {
-				return nil, true, nil
-			}
 		}
-		if seen.Deleting {
-			return &metav1.ObjectMeta{}, false, nil
+		switch {
+		case seen.UID != e.UID, seen.Controller != "":
+			return deleted{foreign: true}
+		case seen.Deleting:
+			return deleted{pending: true}
 		}
 		m, err := r.o.Client.Delete(ctx, ref, "", cluster.Precondition{UID: seen.UID, ResourceVersion: seen.ResourceVersion})
 		switch {
-		case err == nil:
-			return m, false, nil
-		case errors.Is(err, cluster.ErrNotFound):
-			return nil, false, nil
-		case errors.Is(err, cluster.ErrConflict) && attempt < retries && r.awaitNewer(ctx, seen):
+		case err == nil && m != nil:
+			r.watch.Set(drift.Observe(ref, m))
+			return deleted{pending: true}
+		case err == nil, errors.Is(err, cluster.ErrNotFound):
+			return deleted{}
+		case errors.Is(err, cluster.ErrConflict) && attempt < retries && (!live || r.awaitNewer(ctx, seen)):
 			continue
 		default:
-			return nil, false, err
+			return deleted{err: err}
 		}
 	}
 }

@@ -179,7 +179,7 @@ type Reconciler struct {
 	installation string
 	inv          *state.Inventory
 	rec          state.Record
-	lost         bool      // the inventory was missing or damaged: what is not desired is an orphan
+	lost         bool      // the inventory was missing or damaged, and no commit was applied since
 	recordDirty  bool      // the record differs from the one that is saved
 	healDirty    bool      // verified records of heals are not saved
 	saved        time.Time // of the last save
@@ -195,6 +195,7 @@ type Reconciler struct {
 	history map[plumbline.Ref]drift.History
 	settled map[plumbline.Ref]time.Time // when a suspect was last settled
 	heals   healed                      // since the deployed commit
+	fresh   found                       // what was read of objects in this turn of the loop
 	// Objects that left the watch, when the API server did not answer for them.
 	askAgain []plumbline.Ref
 	askAt    time.Time

@@ -114,7 +114,7 @@ func driftStatus(context, sha string, drifts []*drifted, h healed, unwatched []s
 	var bad []*drifted
 	var next time.Time
 	for _, d := range drifts {
-		if d.final || now.Sub(d.since) >= unhealedAfter {
+		if d.left || now.Sub(d.since) >= unhealedAfter {
 			bad = append(bad, d)
 		} else if due := d.since.Add(unhealedAfter); next.IsZero() || due.Before(next) {
 			next = due

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/plumbline-dev/plumbline"
@@ -64,10 +65,10 @@ func (r *Reconciler) start(ctx context.Context) error {
 func (r *Reconciler) identify(ctx context.Context) error {
 	ns := plumbline.Ref{Kind: "Namespace", Name: r.o.Namespace}
 	m, err := r.o.Client.Identify(ctx, ns.Name, !r.o.ReadOnly)
-	if err != nil {
-		if errors.Is(err, cluster.ErrNotFound) {
-			return plumbline.Errorf(plumbline.KindDenied, "start", "Namespace %s does not exist; create it with: kubectl create namespace %s", ns.Name, ns.Name)
-		}
+	switch {
+	case r.o.ReadOnly && errors.Is(err, cluster.ErrNotFound):
+		m = "none" // nothing was ever installed, so nothing is ours
+	case err != nil:
 		return err
 	}
 	r.installation = m
@@ -88,6 +89,26 @@ func (r *Reconciler) forgetRecords() {
 		e, _ := r.inv.Get(ref)
 		e.Verified = drift.Record{}
 		r.inv.Put(e)
+	}
+}
+
+// tellOrphans says, after the first commit since the inventory was lost, what
+// carries our marks and no commit asks for. It is in no inventory, so it is
+// never pruned.
+func (r *Reconciler) tellOrphans() {
+	if !r.lost {
+		return
+	}
+	r.lost = false
+	var names []string
+	for _, o := range r.watch.All() {
+		if _, listed := r.inv.Get(o.Ref); !listed && r.ours(o) {
+			names = append(names, o.Ref.String())
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		r.log.Warn("the inventory was lost: these objects are ours and in no definition; they are left alone", "orphans", names)
 	}
 }
 

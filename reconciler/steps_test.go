@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -51,7 +52,7 @@ type play struct {
 	steps   []step
 	kinds   []schema.GroupVersionKind // of desired.yaml, in its order
 	first   map[string]*unstructured.Unstructured
-	report  bool
+	mode    string
 	syncs   int
 	seen    int // events that were told
 	mark    servers.Mark
@@ -90,13 +91,16 @@ func newPlay(t *testing.T, a *txtar.Archive) *play {
 	t.Helper()
 	p := &play{
 		t: t, w: newWorld(t), clock: &clock{}, archive: a, first: map[string]*unstructured.Unstructured{},
-		report: strings.TrimSpace(section(a, "mode")) == "report",
+		mode: strings.TrimSpace(section(a, "mode")),
 	}
 	p.steps = append(parseSteps(t, section(a, "edit")), step{verb: "sync"})
 	p.w.tune = func(o *reconciler.Options) {
 		o.Now = p.clock.now
-		if p.report {
+		switch p.mode {
+		case "report":
 			o.Drift = reconciler.DriftReport
+		case "patient":
+			o.Interval = 24 * time.Hour
 		}
 	}
 	return p
@@ -395,7 +399,9 @@ func (p *play) syncCount() int {
 
 // marker names sort behind those of the archives, so that what is dealt with in
 // the same turn comes before them.
-func marker(kind string, i int) string { return fmt.Sprintf("zz-marker-%s-%d", strings.ToLower(kind), i) }
+func marker(kind string, i int) string {
+	return fmt.Sprintf("zz-marker-%s-%d", strings.ToLower(kind), i)
+}
 
 func (p *play) sync() {
 	p.t.Helper()
@@ -407,13 +413,13 @@ func (p *play) sync() {
 				payload: `[{"op": "remove", "path": "/metadata/labels/plumbline.dev~1project"}]`,
 			}, p.resource(plural(gvk)))
 			p.p.events.await(p.t, func(e reconciler.Event) bool {
-				return e.Verdict.Ref == ref && (e.Kind == reconciler.EventHealed || (p.report && e.Kind == reconciler.EventDrift))
+				return e.Verdict.Ref == ref && (e.Kind == reconciler.EventHealed || (p.mode == "report" && e.Kind == reconciler.EventDrift))
 			})
 		}
 		p.syncs++
 	}
 	p.tell()
-	if !p.report { // there the API server's clock counts
+	if p.mode != "report" { // there the API server's clock counts
 		p.clock.advance(time.Hour)
 	}
 }
@@ -426,23 +432,30 @@ func plural(gvk schema.GroupVersionKind) string {
 	return s + "." + gvk.Version + "." + gvk.Group
 }
 
-// tell writes a paragraph: what happened since the last one.
+// tell writes a paragraph: what happened since the last one, object by object,
+// because objects are dealt with at once.
 func (p *play) tell() {
 	p.t.Helper()
-	var lines []string
+	type line struct{ name, text string }
+	var told []line
 	all := p.p.events.all()
 	for _, e := range all[p.seen:] {
-		if l := describe(e); l != "" && !strings.Contains(l, "zz-marker-") {
-			lines = append(lines, l)
+		if text := describe(e); text != "" {
+			told = append(told, line{cmp.Or(e.Outcome.Ref.Name, e.Verdict.Ref.Name), text})
 		}
 	}
 	p.seen = len(all)
 	for _, r := range p.mark.Requests(p.t, servers.BySuffix(p.w.suffix), servers.ByClass(servers.ClassObject)) {
-		if !strings.Contains(r.Name, "zz-marker-") {
-			lines = append(lines, fmt.Sprintf("> %s %d", r, r.Code))
-		}
+		told = append(told, line{r.Name, fmt.Sprintf("> %s %d", r, r.Code)})
 	}
 	p.mark = p.w.cluster.Mark(p.t)
+	slices.SortStableFunc(told, func(a, b line) int { return strings.Compare(a.name, b.name) })
+	var lines []string
+	for _, l := range told {
+		if !strings.HasPrefix(l.name, "zz-marker-") {
+			lines = append(lines, l.text)
+		}
+	}
 	lines = append(lines, p.shown...)
 	p.shown = nil
 	if len(lines) == 0 {

@@ -10,6 +10,7 @@ import (
 type Record struct {
 	Applied string `json:"applied,omitempty"` // SHA of the last commit that was applied, in part or whole
 	Good    string `json:"good,omitempty"`    // SHA of the last commit that was applied as a whole: what is healed to
+	From    string `json:"from,omitempty"`    // SHA that was applied before Applied
 	Run     int64  `json:"run"`               // number of the last run that wrote
 	// Cluster is the uid of the Namespace kube-system: another one means that
 	// the verified records are of another cluster.
@@ -23,4 +24,14 @@ type Record struct {
 	Drifts json.RawMessage `json:"drifts,omitempty"`
 	// Saved is when the record was written, for `plumbline status`.
 	Saved time.Time `json:"saved,omitzero"`
+}
+
+// Deploy notes that the cluster is becoming what commit sha says, and tells
+// whether that is news.
+func (r *Record) Deploy(sha string) bool {
+	if r.Applied == sha {
+		return false
+	}
+	r.From, r.Applied = r.Applied, sha
+	return true
 }

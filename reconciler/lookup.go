@@ -1,0 +1,129 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// listAbove is how many objects of one kind are read one by one before a list
+// is cheaper.
+const listAbove = 20
+
+// found is what the API server said of objects it was asked for; nil for what
+// does not exist.
+type found map[plumbline.Ref]*drift.Observation
+
+// preread looks at what is about to be created, since an object without our
+// labels does not show in the watches: what exists and is not ours is a
+// conflict, what exists and is ours is configured. What is in fresh was read
+// just now, and is not read again.
+func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) error {
+	byKind := map[plumbline.GroupKind][]plumbline.Ref{}
+	for _, c := range p.Changes {
+		if _, known := fresh[c.Ref]; c.Op == plumbline.OpCreate && !known {
+			gk := c.Ref.GroupKind()
+			byKind[gk] = append(byKind[gk], c.Ref)
+		}
+	}
+	there, err := r.lookup(ctx, byKind)
+	if err != nil {
+		return err
+	}
+	maps.Copy(there, fresh)
+	byRef := index(objects)
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if o := there[c.Ref]; c.Op == plumbline.OpCreate && o != nil {
+			c.Op, c.Reason = r.standing(byRef[c.Ref], *o)
+			if c.Op == plumbline.OpConfigure {
+				r.watch.Set(*o)
+			}
+		}
+	}
+	return nil
+}
+
+// standing decides on an object that was to be created and exists.
+func (r *Reconciler) standing(o *plumbline.Object, live drift.Observation) (plumbline.Op, string) {
+	e, listed := r.inv.Get(o.Ref)
+	owned := listed && e.Owned()
+	switch {
+	case owned && e.UID == live.UID:
+		return plumbline.OpConfigure, reasonDrift
+	case live.Deleting:
+		return plumbline.OpSkip, reasonTerminating
+	case !owned && r.ours(live):
+		return plumbline.OpConfigure, reasonUncertain
+	default:
+		return planInput{Adopt: r.o.Adopt}.foreign(o)
+	}
+}
+
+// lookup reads the metadata of refs: a read each when they are few, one list of
+// the kind when they are many.
+func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind][]plumbline.Ref) (found, error) {
+	var mu sync.Mutex
+	out := found{}
+	put := func(ref plumbline.Ref, m *metav1.ObjectMeta) {
+		mu.Lock()
+		defer mu.Unlock()
+		out[ref] = nil
+		if m != nil {
+			o := drift.Observe(ref, m)
+			out[ref] = &o
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.o.Workers)
+	for gk, refs := range byKind {
+		if len(refs) > listAbove {
+			g.Go(func() error { return r.lookupList(ctx, gk, refs, put) })
+			continue
+		}
+		for _, ref := range refs {
+			g.Go(func() error {
+				m, err := r.o.Client.Get(ctx, ref, "")
+				if err != nil && !errors.Is(err, cluster.ErrNotFound) {
+					return err
+				}
+				put(ref, m)
+				return nil
+			})
+		}
+	}
+	return out, g.Wait()
+}
+
+func (r *Reconciler) lookupList(ctx context.Context, gk plumbline.GroupKind, refs []plumbline.Ref, put func(plumbline.Ref, *metav1.ObjectMeta)) error {
+	k, err := r.o.Client.Kind(ctx, gk, "")
+	if err != nil {
+		return err
+	}
+	ns := refs[0].Namespace
+	if slices.ContainsFunc(refs, func(x plumbline.Ref) bool { return x.Namespace != ns }) {
+		ns = ""
+	}
+	items, err := r.o.Client.List(ctx, k, ns)
+	if err != nil {
+		return err
+	}
+	there := make(map[plumbline.Ref]*metav1.ObjectMeta, len(items))
+	for i := range items {
+		m := &items[i].ObjectMeta
+		there[plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: m.Namespace, Name: m.Name}] = m
+	}
+	for _, ref := range refs {
+		put(ref, there[ref])
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package reconciler
+
+import (
+	"context"
+	"time"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// settle asks the API server, by a dry-run that writes nothing, whether
+// suspects drifted. It is for when they may not be healed.
+func (r *Reconciler) settle(ctx context.Context, refs []plumbline.Ref) {
+	for _, ref := range refs {
+		if d := r.drifts[ref]; r.allowed(d) {
+			r.settleOne(ctx, ref, d)
+		}
+	}
+}
+
+func (r *Reconciler) settleOne(ctx context.Context, ref plumbline.Ref, d *drifted) {
+	now := r.o.Now()
+	seen, live := r.watch.Get(ref)
+	if !live {
+		d.due = now.Add(settleEvery) // it just left the watch, which is an event of its own
+		return
+	}
+	r.settled[ref] = now
+	o := r.desired[ref]
+	w := r.send(ctx, sending{object: &o, body: o.Body, seen: seen, pinned: true, force: true, dryRun: true})
+	switch {
+	case w.err != nil:
+		d.tries++
+		d.why = "whether it drifted is not known: " + oneLine(w.err.Error())
+		d.due = now.Add(backoff(d.tries, 5*time.Minute))
+		r.log.Warn("a suspect is not settled", keyObject, ref.String(), keyErr, w.err)
+	case !w.ownershipOnly && moved(seen, w.seen):
+		r.judge(exposed(*d, w.taken), d.by)
+	default:
+		if e, _ := r.inv.Get(ref); seen.Own != nil {
+			e.Verified = drift.Verify(seen)
+			r.inv.Put(e)
+			r.healDirty = true
+		}
+		delete(r.drifts, ref)
+	}
+}
+
+// moved tells whether a dry-run would have changed the object: its answer has
+// another time, or another field set, in our entry, or another generation.
+func moved(before, after drift.Observation) bool {
+	if before.Own == nil || after.Own == nil {
+		return true
+	}
+	return before.Own.Time != after.Own.Time || before.Own.Fields != after.Own.Fields || before.Generation != after.Generation
+}

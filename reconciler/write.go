@@ -1,0 +1,174 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// written is what came of one write.
+type written struct {
+	seen    drift.Observation
+	before  string // resourceVersion before the write; empty for a create
+	created bool
+	shared  bool // only our labels were added
+	foreign bool // it turned out not to be ours
+	err     error
+
+	// Our entry was gone, and every value was as it should be.
+	ownershipOnly bool
+	// Our entry was gone, and these fields had other values.
+	taken []plumbline.Field
+}
+
+// write applies one object. It touches no state of r, so it may run beside
+// others of its kind.
+func (r *Reconciler) write(ctx context.Context, o *plumbline.Object, c plumbline.Change) written {
+	if c.Op == plumbline.OpCreate {
+		return r.create(ctx, o)
+	}
+	return r.configure(ctx, o, c.Reason)
+}
+
+func (r *Reconciler) create(ctx context.Context, o *plumbline.Object) written {
+	body, err := cluster.RequestBody(o.Body, cluster.Identity{Installation: r.installation})
+	if err != nil {
+		return written{err: at(err, o)}
+	}
+	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body, Once: true})
+	if err != nil {
+		return written{err: at(err, o)}
+	}
+	seen := drift.Observe(o.Ref, m)
+	if !created {
+		return written{foreign: true, err: r.release(ctx, o, seen)}
+	}
+	return written{seen: seen, created: true}
+}
+
+// release gives back what a creating apply took of an object that someone else
+// made at the same moment. Without it the object would carry our entry and
+// labels, and count as ours from then on. One that was made under our own name
+// is left: there is nobody to give it back to.
+func (r *Reconciler) release(ctx context.Context, o *plumbline.Object, seen drift.Observation) error {
+	denied := &plumbline.Error{
+		Op: "apply", Kind: plumbline.KindDenied, Ref: o.Ref, Origin: o.Origin,
+		Err: errors.New("someone else made it at the same moment; it is not recorded as ours"),
+	}
+	if len(seen.Others) == 0 {
+		return denied
+	}
+	_, _, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: cluster.ReleaseBody(o.Ref, o.Version, seen.UID)})
+	if err != nil {
+		return errors.Join(denied, at(err, o))
+	}
+	return denied
+}
+
+// retries of a write that was refused because the object moved on. The last
+// one pins the uid only.
+const retries = 3
+
+func (r *Reconciler) configure(ctx context.Context, o *plumbline.Object, reason string) written {
+	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift}
+	e, _ := r.inv.Get(o.Ref)
+	shared := reason == reasonShared || e.Shared
+	if shared {
+		s.body, s.force = labelsOnly(o), false
+	}
+	for attempt := 0; ; attempt++ {
+		seen, ok := r.watch.Get(o.Ref)
+		if !ok || (attempt > 0 && seen.UID != s.seen.UID) {
+			return written{err: &plumbline.Error{Op: "apply", Ref: o.Ref, Origin: o.Origin, Err: fmt.Errorf("%w: it is gone, or replaced", cluster.ErrConflict)}}
+		}
+		if seen.Controller != "" && !shared {
+			return written{err: &plumbline.Error{
+				Op: "apply", Kind: plumbline.KindDenied, Ref: o.Ref, Origin: o.Origin,
+				Err: errors.New("it is controlled by " + seen.Controller),
+			}}
+		}
+		s.seen, s.pinned = seen, attempt < retries
+		w := r.send(ctx, s)
+		w.shared = shared
+		if !errors.Is(w.err, cluster.ErrConflict) || attempt == retries || !r.awaitNewer(ctx, seen) {
+			return w
+		}
+	}
+}
+
+// sending is one apply onto an object that exists.
+type sending struct {
+	object *plumbline.Object
+	body   plumbline.Body
+	seen   drift.Observation
+	pinned bool // refused if the object is not as seen any more
+	force  bool
+	dryRun bool
+}
+
+// send applies. Where every entry of managedFields is gone, force would hide
+// whether a value differed: without it the API server names what does.
+func (r *Reconciler) send(ctx context.Context, s sending) written {
+	if !s.force || s.seen.Own != nil || len(s.seen.Others) > 0 {
+		w := r.sendOnce(ctx, s)
+		w.ownershipOnly = w.err == nil && s.seen.Own == nil && s.seen.Generation > 0 && w.seen.Generation == s.seen.Generation
+		return w
+	}
+	s.force = false
+	w := r.sendOnce(ctx, s)
+	var owned *cluster.OwnedError
+	if !errors.As(w.err, &owned) {
+		w.ownershipOnly = w.err == nil
+		return w
+	}
+	s.force = true
+	w = r.sendOnce(ctx, s)
+	for _, path := range owned.Fields {
+		w.taken = append(w.taken, plumbline.Field{Path: path})
+	}
+	return w
+}
+
+func (r *Reconciler) sendOnce(ctx context.Context, s sending) written {
+	id := cluster.Identity{Installation: r.installation, UID: s.seen.UID}
+	if s.pinned {
+		id.ResourceVersion = s.seen.ResourceVersion
+	}
+	body, err := cluster.RequestBody(s.body, id)
+	if err != nil {
+		return written{err: at(err, s.object)}
+	}
+	m, _, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: s.object.Ref, Version: s.object.Version, Body: body, Force: s.force, DryRun: s.dryRun})
+	if err != nil {
+		return written{err: at(err, s.object)}
+	}
+	return written{seen: drift.Observe(s.object.Ref, m), before: s.seen.ResourceVersion}
+}
+
+// awaitNewer waits until the watch shows another state of an object than seen.
+// An object without our labels does not show there, so it is read.
+func (r *Reconciler) awaitNewer(ctx context.Context, seen drift.Observation) bool {
+	wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if r.watch.Await(wait, seen.Ref, func(o drift.Observation, ok bool) bool {
+		return !ok || o.ResourceVersion != seen.ResourceVersion
+	}) {
+		return true
+	}
+	m, err := r.o.Client.Get(ctx, seen.Ref, "")
+	if err != nil || m.ResourceVersion == seen.ResourceVersion {
+		return false
+	}
+	r.watch.Set(drift.Observe(seen.Ref, m))
+	return true
+}
+
+// at gives an error the place in Git that it is about.
+func at(err error, o *plumbline.Object) error {
+	return &plumbline.Error{Origin: o.Origin, Err: err}
+}
