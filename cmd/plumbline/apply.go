@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/reconciler"
 )
 
@@ -101,6 +102,9 @@ func (a *app) prepareOnce(ctx context.Context, dir string, f applyFlags) (*oneSh
 		return nil, err
 	}
 	env.Path = path
+	if f.dryRun {
+		env.Mode = config.ModeObserve
+	}
 	cache, cleanUp, err := cacheDir()
 	if err != nil {
 		return nil, errors.Join(err, src.close())
@@ -115,7 +119,6 @@ func (a *app) prepareOnce(ctx context.Context, dir string, f applyFlags) (*oneSh
 	}
 	j.Once = true
 	j.Drift = reconciler.DriftHeal
-	j.ReadOnly = j.ReadOnly || f.dryRun
 	if !f.prune {
 		j.Prune = keepAll
 	}
