@@ -33,7 +33,8 @@ import (
 //	                                         second than our entry
 //	stop, start                              ends the process, starts another
 //	show RESOURCE NAME .a.b                  prints a field of the live object
-//	commit FILE                              FILE of the archive becomes the head
+//	commit FILE                              FILE of the archive becomes the head; with the
+//	                                         word "later" nobody waits for it
 //	sync                                     waits until all that was done is dealt with
 //
 // RESOURCE is a plural, "configmaps" or "deployments.v1.apps". A sync stands at
@@ -170,7 +171,10 @@ func (p *play) step(s step) {
 		p.sync()
 		return
 	case "commit":
-		p.w.synced(p.commit(s.args[0]))
+		sha := p.commit(s.args[0])
+		if len(s.args) == 1 {
+			p.w.synced(sha)
+		}
 		return
 	case "stop":
 		p.p.stop()

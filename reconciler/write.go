@@ -93,12 +93,36 @@ func (r *Reconciler) configure(ctx context.Context, o *plumbline.Object, reason 
 			}}
 		}
 		s.seen, s.pinned = seen, attempt < retries
-		w := r.send(ctx, s)
+		w := r.replace(ctx, s, reason)
 		w.shared = shared
 		if !errors.Is(w.err, cluster.ErrConflict) || attempt == retries || !r.awaitNewer(ctx, seen) {
 			return w
 		}
 	}
+}
+
+// replace applies, after it has taken what the apply drops away from those who
+// came to own it by an edit: they would keep it alive.
+func (r *Reconciler) replace(ctx context.Context, s sending, reason string) written {
+	if !s.force || (reason != reasonContent && reason != reasonUncertain) {
+		return r.send(ctx, s)
+	}
+	owners, err := drift.CoOwners(s.seen, s.body.Reveal())
+	if err != nil {
+		return written{err: at(&plumbline.Error{Op: "apply", Kind: plumbline.KindInternal, Ref: s.object.Ref, Err: err}, s.object)}
+	}
+	if len(owners) > 0 {
+		entries := make([]cluster.Disown, 0, len(owners))
+		for _, o := range owners {
+			entries = append(entries, cluster.Disown{Index: o.Index, Left: o.Left.Value()})
+		}
+		m, err := r.o.Client.Patch(ctx, s.object.Ref, s.object.Version, cluster.DisownBody(s.seen.ResourceVersion, entries))
+		if err != nil {
+			return written{err: at(err, s.object)}
+		}
+		s.seen = drift.Observe(s.object.Ref, m)
+	}
+	return r.send(ctx, s)
 }
 
 // sending is one apply onto an object that exists.

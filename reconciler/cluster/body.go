@@ -3,6 +3,8 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/plumbline-dev/plumbline"
 )
@@ -25,6 +27,33 @@ func ReleaseBody(ref plumbline.Ref, version, uid string) []byte {
 		version = ref.Group + "/" + version
 	}
 	return mustJSON(map[string]any{"apiVersion": version, "kind": ref.Kind, "metadata": md})
+}
+
+// Disown is what of one entry of managedFields stays.
+type Disown struct {
+	Index int
+	Left  string // field set as JSON; empty: the entry goes
+}
+
+// DisownBody is the JSON patch that takes fields out of entries of
+// managedFields, if the object still is of that resourceVersion.
+func DisownBody(resourceVersion string, entries []Disown) []byte {
+	type op struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value,omitempty"`
+	}
+	patch := []op{{Op: "test", Path: "/metadata/resourceVersion", Value: resourceVersion}}
+	entries = slices.SortedFunc(slices.Values(entries), func(a, b Disown) int { return b.Index - a.Index }) // what goes moves only those that are done
+	for _, e := range entries {
+		path := fmt.Sprintf("/metadata/managedFields/%d", e.Index)
+		if e.Left == "" {
+			patch = append(patch, op{Op: "remove", Path: path})
+			continue
+		}
+		patch = append(patch, op{Op: "replace", Path: path + "/fieldsV1", Value: json.RawMessage(e.Left)})
+	}
+	return mustJSON(patch)
 }
 
 // RequestBody is the body of an apply: the rendered one with id added. Nothing

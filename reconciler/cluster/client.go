@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -174,6 +175,26 @@ func (c *Client) Apply(ctx context.Context, a Apply) (*metav1.ObjectMeta, bool, 
 		return nil, false, Classify("apply", a.Ref, err)
 	}
 	return m, code == http.StatusCreated, nil
+}
+
+// Patch sends a JSON patch and returns the metadata of the object after it. A
+// test operation that fails is ErrConflict.
+func (c *Client) Patch(ctx context.Context, ref plumbline.Ref, version string, body []byte) (*metav1.ObjectMeta, error) {
+	k, err := c.Kind(ctx, ref.GroupKind(), version)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metaOf(c.request(c.rest.Patch(types.JSONPatchType), ClassObject, k, ref.Namespace, ref.Name).
+		Param("fieldManager", plumbline.FieldManager).
+		SetHeader("Accept", acceptMetadata).
+		Body(body).Do(ctx))
+	if apierrors.IsInvalid(err) {
+		return nil, &plumbline.Error{Op: "patch", Ref: ref, Err: ErrConflict}
+	}
+	if err != nil {
+		return nil, Classify("patch", ref, err)
+	}
+	return m, nil
 }
 
 // Precondition of a delete: what the object must still be.

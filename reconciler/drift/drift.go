@@ -26,6 +26,8 @@ import (
 // comparing pointers, and seven thousand objects keep a few dozen.
 type FieldSet = unique.Handle[string]
 
+func intern(s string) FieldSet { return unique.Make(s) }
+
 // Entry is one entry of metadata.managedFields.
 type Entry struct {
 	Manager     unique.Handle[string]
@@ -33,6 +35,7 @@ type Entry struct {
 	Subresource string
 	Time        int64 // Unix seconds, the resolution the API server has; 0 for nil
 	Fields      FieldSet
+	Index       int // in managedFields
 }
 
 // Observation is what a metadata watch, or the response to a write, says of
@@ -73,14 +76,14 @@ func Observe(ref plumbline.Ref, m *metav1.ObjectMeta) Observation {
 	}
 	for i := range m.ManagedFields {
 		f := &m.ManagedFields[i]
-		e := Entry{Manager: unique.Make(f.Manager), Operation: f.Operation, Subresource: f.Subresource}
+		e := Entry{Manager: unique.Make(f.Manager), Operation: f.Operation, Subresource: f.Subresource, Index: i}
 		if f.Time != nil {
 			e.Time = f.Time.Unix()
 		}
 		if f.FieldsV1 != nil && f.Subresource != "status" {
-			e.Fields = unique.Make(string(f.FieldsV1.Raw))
+			e.Fields = intern(string(f.FieldsV1.Raw))
 		} else {
-			e.Fields = unique.Make("")
+			e.Fields = intern("")
 		}
 		if f.Manager == plumbline.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply && f.Subresource == "" {
 			o.Own = &e
@@ -118,7 +121,7 @@ func Verify(o Observation) Record {
 	if o.Own != nil {
 		r.Fields, r.Time = o.Own.Fields, o.Own.Time
 	} else {
-		r.Fields = unique.Make("")
+		r.Fields = intern("")
 	}
 	r.Others, r.Status = hashes(o.Others)
 	return r
