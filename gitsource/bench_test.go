@@ -122,25 +122,25 @@ func benchClone(b *testing.B, open func(dir string) *Mirror) {
 }
 
 func BenchmarkCloneFile(b *testing.B) {
-	repo, _ := benchHistory(b)
+	repo := benchHistory(b)
 	benchClone(b, func(dir string) *Mirror { return open(b, repo.URL(), func(o *Options) { o.Dir = dir }) })
 }
 
 func BenchmarkCloneHTTPS(b *testing.B) {
-	repo, _ := benchHistory(b)
+	repo := benchHistory(b)
 	srv := gittest.Serve(b, repo, gittest.Settings{Token: token})
 	benchClone(b, func(dir string) *Mirror { return openHTTPS(b, srv, func(o *Options) { o.Dir = dir }) })
 }
 
 // benchHistory has 100 commits on top of the 5,000 files.
-func benchHistory(b *testing.B) (*gittest.Repo, string) {
+func benchHistory(b *testing.B) *gittest.Repo {
 	b.Helper()
-	repo, sha := benchRepo(b)
+	repo, _ := benchRepo(b)
 	for i := range 100 {
 		repo.Write(benchPath(i*37%benchFiles), benchFile(i, i+1))
-		sha = repo.Commit("change")
+		repo.Commit("change")
 	}
 	repo.Push()
 	repo.Bare("gc", "-q")
-	return repo, sha
+	return repo
 }

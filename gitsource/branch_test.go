@@ -13,11 +13,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/gittest"
 )
 
-// transports runs a test over file:// and https.
+// transports runs a test over file://, https and ssh.
 func transports(t *testing.T, test func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror)) {
 	t.Helper()
 	t.Run("file", func(t *testing.T) {
@@ -30,6 +31,12 @@ func transports(t *testing.T, test func(t *testing.T, repo *gittest.Repo, open f
 		repo := gittest.New(t)
 		srv := gittest.Serve(t, repo, gittest.Settings{Token: token})
 		test(t, repo, func(mod ...func(*Options)) *Mirror { return openHTTPS(t, srv, mod...) })
+	})
+	t.Run("ssh", func(t *testing.T) {
+		t.Parallel()
+		repo := gittest.New(t)
+		srv := gittest.ServeSSH(t, repo)
+		test(t, repo, func(mod ...func(*Options)) *Mirror { return openSSH(t, srv, mod...) })
 	})
 }
 

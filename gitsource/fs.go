@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )

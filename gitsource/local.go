@@ -9,6 +9,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )
@@ -63,12 +64,12 @@ func (m *Mirror) ChangedPaths(ctx context.Context, from, to string) ([]string, e
 	if err != nil {
 		return nil, m.spoiled(err)
 	}
-	paths, err := changed(ctx, mirrored{m}, "", a.Tree, b.Tree, nil)
-	if err != nil {
+	c := comparison{objects: mirrored{m}}
+	if err := c.trees(ctx, "", a.Tree, b.Tree); err != nil {
 		return nil, &plumbline.Error{Op: "compare " + to, Err: err}
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths), nil
+	slices.Sort(c.paths)
+	return slices.Compact(c.paths), nil
 }
 
 // Commits are those of to's first-parent path after from, newest first. Where

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/gittest"
 )
@@ -219,7 +220,7 @@ func TestStall(t *testing.T) {
 	fetch(t, m)
 	second := repo.CommitFiles("a.yaml", randomText(100_000))
 
-	left := make(chan error, 1)
+	left := make(chan struct{})
 	srv.Set(func(s *gittest.Settings) {
 		s.Override = func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodGet {
@@ -229,7 +230,7 @@ func TestStall(t *testing.T) {
 			_, _ = w.Write([]byte("0008NAK\n" + pkt("\x01PACK\x00\x00\x00\x02\x00\x00\x00\x09")))
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-			left <- context.Cause(r.Context())
+			close(left)
 			return true
 		}
 	})

@@ -1,6 +1,7 @@
 package gitsource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )
@@ -241,32 +243,34 @@ func pathError(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
-// changed appends the paths of the files that differ between two trees. Equal
-// sub-trees are not read.
-func changed(ctx context.Context, o objects, at string, from, to plumbing.Hash, out []string) ([]string, error) {
+// comparison collects the paths of the files that differ between two trees.
+type comparison struct {
+	objects objects
+	paths   []string
+}
+
+// trees compares two directories at one path. Equal ones are not read.
+func (c *comparison) trees(ctx context.Context, at string, from, to plumbing.Hash) error {
 	if from == to {
-		return out, nil
+		return nil
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if err := cmp.Or(ctx.Err(), checkDepth(at)); err != nil {
+		return err
 	}
-	if err := checkDepth(at); err != nil {
-		return nil, err
-	}
-	a, err := readEntries(o, from)
+	a, err := readEntries(c.objects, from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	b, err := readEntries(o, to)
+	b, err := readEntries(c.objects, to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for len(a) > 0 || len(b) > 0 {
 		var x, y odb.Entry
-		switch c := compareHeads(a, b); {
-		case c < 0:
+		switch order := compareHeads(a, b); {
+		case order < 0:
 			x, a = a[0], a[1:]
-		case c > 0:
+		case order > 0:
 			y, b = b[0], b[1:]
 		default:
 			x, a, y, b = a[0], a[1:], b[0], b[1:]
@@ -274,18 +278,19 @@ func changed(ctx context.Context, o objects, at string, from, to plumbing.Hash, 
 		if x == y {
 			continue
 		}
-		if out, err = changedEntry(ctx, o, at, x, y, out); err != nil {
-			return nil, err
+		if err := c.entries(ctx, at, x, y); err != nil {
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
-// changedEntry handles one name; an entry that is missing on one side is zero.
-func changedEntry(ctx context.Context, o objects, at string, x, y odb.Entry, out []string) ([]string, error) {
+// entries compares what has one name; where a side has nothing of it, its entry
+// is zero.
+func (c *comparison) entries(ctx context.Context, at string, x, y odb.Entry) error {
 	full := path.Join(at, max(x.Name, y.Name))
 	if !x.Mode.IsTree() && x.Mode != 0 || !y.Mode.IsTree() && y.Mode != 0 {
-		out = append(out, full)
+		c.paths = append(c.paths, full)
 	}
 	var from, to plumbing.Hash
 	if x.Mode.IsTree() {
@@ -294,7 +299,7 @@ func changedEntry(ctx context.Context, o objects, at string, x, y odb.Entry, out
 	if y.Mode.IsTree() {
 		to = y.Hash
 	}
-	return changed(ctx, o, full, from, to, out)
+	return c.trees(ctx, full, from, to)
 }
 
 // readEntries is the entries of a directory by name; of the zero hash, none.

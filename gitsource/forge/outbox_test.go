@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/plumbline-dev/plumbline"
 	"pgregory.net/rapid"
+
+	"github.com/plumbline-dev/plumbline"
 )
 
 func at(seconds float64) time.Time {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 	"github.com/plumbline-dev/plumbline/gitsource/wire"
@@ -23,6 +24,12 @@ const (
 	maxAttempts    = 10 // pushes of one status, each lost to another push
 	maxPacks       = 50
 	identity       = "plumbline <plumbline@noreply.invalid>"
+)
+
+// Keys of log attributes.
+const (
+	keyDir   = "dir"
+	keyError = "error"
 )
 
 // Options of New. URL, Dir and Now are required.
@@ -174,7 +181,7 @@ func (r *Reporter) open() error {
 
 func (r *Reporter) recreate(cause error) error {
 	if !r.dir.IsNew() {
-		r.o.Logger.Warn("mirror of the notes is made anew", "dir", r.o.Dir, "error", cause)
+		r.o.Logger.Warn("mirror of the notes is made anew", keyDir, r.o.Dir, keyError, cause)
 	}
 	if r.store != nil {
 		r.store.Close()
@@ -302,7 +309,7 @@ func (r *Reporter) attempt(ctx context.Context, s plumbline.Status) (plumbing.Ha
 		err = r.keep(ctx, u.New)
 	}
 	if err != nil { // it is posted; the next call fetches what is missing here
-		r.o.Logger.WarnContext(ctx, "mirror of the notes is behind", "error", err)
+		r.o.Logger.WarnContext(ctx, "mirror of the notes is behind", keyError, err)
 	}
 	return tip, false, nil
 }

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/forgetest"
 	"github.com/plumbline-dev/plumbline/gitsource/gittest"
 	"github.com/plumbline-dev/plumbline/gitsource/wire"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

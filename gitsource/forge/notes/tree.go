@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )
 
