@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -53,8 +54,14 @@ func (a *app) apply(ctx context.Context, dir string, f applyFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, once.close()) }()
-	once.Progress = func(e reconciler.Event) { a.sayEvent(e) }
-	res, err := reconciler.New(once.Options).Run(ctx)
+	written := 0
+	once.Progress = func(e reconciler.Event) {
+		if e.Kind == reconciler.EventOutcome && e.Outcome.Err == nil && e.Outcome.Action != plumbline.ActionUnchanged {
+			written++
+		}
+		a.sayEvent(e)
+	}
+	res, err := a.runOnce(ctx, once, f)
 	for _, v := range res.Violations {
 		a.writeViolation(a.err, v)
 	}
@@ -69,16 +76,51 @@ func (a *app) apply(ctx context.Context, dir string, f applyFlags) (err error) {
 		a.note("Nothing is written: %s.", res.Closed)
 	}
 	if err == nil && res.Closed == "" {
-		a.note("%d objects applied, in sync: %d written, %d as they were.", res.Total, len(res.Outcomes), res.Plan.Kept)
+		a.note("%d objects applied, in sync: %d written.", res.Total, written)
 	}
 	return err
+}
+
+// runOnce reconciles once, holding the environment's Lease.
+func (a *app) runOnce(ctx context.Context, once *oneShot, f applyFlags) (res reconciler.Result, err error) {
+	r := reconciler.New(once.Options)
+	if f.dryRun {
+		return r.Run(ctx)
+	}
+	if _, err := once.Client.Identify(ctx, once.Namespace, true); err != nil {
+		return res, err
+	}
+	l, err := a.lease(once.settings, once.environment, once.Logger)
+	if err != nil {
+		return res, err
+	}
+	if err := l.free(ctx); err != nil {
+		return res, err
+	}
+	err = l.hold(ctx, func(ctx context.Context) error {
+		var err error
+		res, err = r.Run(ctx)
+		return err
+	})
+	return res, err
+}
+
+// lease of an environment.
+func (a *app) lease(s settings, env config.Environment, log *slog.Logger) (*lease, error) {
+	rc, err := restConfig(env.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return newLease(rc, s.Namespace, env.Name, a.now, log)
 }
 
 // oneShot is an environment joined with a local source.
 type oneShot struct {
 	*joined
-	source  *localSource
-	cleanUp func()
+	source      *localSource
+	settings    settings
+	environment config.Environment
+	cleanUp     func()
 }
 
 func (o *oneShot) close() error {
@@ -122,7 +164,7 @@ func (a *app) prepareOnce(ctx context.Context, dir string, f applyFlags) (*oneSh
 	if !f.prune {
 		j.Prune = keepAll
 	}
-	return &oneShot{joined: j, source: src, cleanUp: cleanUp}, nil
+	return &oneShot{joined: j, source: src, settings: s, environment: env, cleanUp: cleanUp}, nil
 }
 
 // keepAll is the prune of --prune=false.

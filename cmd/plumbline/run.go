@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	once := false
+	once, elect := false, false
 	cmd := a.command(spec{
 		use:   "run",
 		short: "Keep clusters true to the repository, until stopped",
@@ -29,15 +29,17 @@ reports both as commit statuses. Each environment of --config has a loop of its
 own. Without --config: --repo URL --branch NAME --path DIR -e NAME.
 
 With --once every environment is brought to the head of its branch once, and
-the exit code says what came of it.`,
+the exit code says what came of it. With --leader-elect several replicas may
+run: whoever holds an environment's Lease keeps it.`,
 		args: cobra.NoArgs,
-		run:  func(ctx context.Context, _ []string) error { return a.run(ctx, once) },
+		run:  func(ctx context.Context, _ []string) error { return a.run(ctx, once, elect) },
 	})
+	cmd.Flags().BoolVar(&elect, "leader-elect", false, "keep an environment only while holding its Lease")
 	cmd.Flags().BoolVar(&once, "once", false, "reconcile once and exit")
 	return cmd
 }
 
-func (a *app) run(ctx context.Context, once bool) error {
+func (a *app) run(ctx context.Context, once, elect bool) error {
 	s, err := a.settings()
 	if err != nil {
 		return err
@@ -56,7 +58,7 @@ func (a *app) run(ctx context.Context, once bool) error {
 		names = append(names, e.Name)
 	}
 	metrics := serve.NewMetrics(version, names, a.now)
-	daemon := &daemon{app: a, settings: s, once: once, cache: cache, metrics: metrics, log: log}
+	daemon := &daemon{app: a, settings: s, once: once, elect: elect, cache: cache, metrics: metrics, log: log}
 	return daemon.run(ctx)
 }
 
@@ -65,6 +67,7 @@ type daemon struct {
 	app      *app
 	settings settings
 	once     bool
+	elect    bool
 	cache    string
 	metrics  *serve.Metrics
 	log      *slog.Logger
@@ -88,7 +91,7 @@ func (d *daemon) run(ctx context.Context) error {
 		loops.Go(func() {
 			// A server that does not start ends the loops, an environment that
 			// fails ends only itself.
-			if err := d.environment(serveCtx, env); err != nil && !(errors.Is(err, context.Canceled) && serveCtx.Err() != nil) {
+			if err := d.keep(serveCtx, env); err != nil && !(errors.Is(err, context.Canceled) && serveCtx.Err() != nil) {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
@@ -105,6 +108,25 @@ func (d *daemon) run(ctx context.Context) error {
 
 // lastSave is how long a stopping loop may take to write down what it knows.
 const lastSave = 10 * time.Second
+
+// keep runs the loop of an environment, with --leader-elect whenever it holds
+// the Lease.
+func (d *daemon) keep(ctx context.Context, env config.Environment) error {
+	if !d.elect {
+		return d.environment(ctx, env)
+	}
+	l, err := d.app.lease(d.settings, env, d.log)
+	if err != nil {
+		return err
+	}
+	for {
+		err := l.hold(ctx, func(ctx context.Context) error { return d.environment(ctx, env) })
+		if ctx.Err() != nil || !errors.Is(err, errLeaseLost) {
+			return err
+		}
+		d.log.Warn("waiting for the Lease again", "environment", env.Name, "err", err)
+	}
+}
 
 func (d *daemon) environment(ctx context.Context, env config.Environment) (err error) {
 	j, err := join(joining{

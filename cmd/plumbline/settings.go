@@ -141,11 +141,11 @@ func logger(w io.Writer, c config.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// quieter is c with warnings as the least that is logged, unless the operator
+// quieter is c with errors as the least that is logged, unless the operator
 // asked for more: a command that says itself what it does needs no log of it.
 func quieter(c config.Log) config.Log {
 	if level, err := config.ParseLevel(c.Level); err == nil && level == slog.LevelInfo {
-		c.Level = "warn"
+		c.Level = "error"
 	}
 	return c
 }

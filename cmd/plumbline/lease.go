@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// Times of the Lease. A leader that is gone is followed after leaseDuration at
+// the latest.
+const (
+	leaseDuration = 15 * time.Second
+	leaseDeadline = 10 * time.Second // to renew, before the leader gives up
+	leaseRetry    = 5 * time.Second  // between renewals: one request each
+)
+
+// lease is the Lease of an environment: whoever holds it writes.
+type lease struct {
+	lock *resourcelock.LeaseLock
+	name string // of the environment
+	now  func() time.Time
+	log  *slog.Logger
+}
+
+func newLease(rc *rest.Config, namespace, environment string, now func() time.Time, log *slog.Logger) (*lease, error) {
+	cfg := rest.CopyConfig(rc)
+	cfg.UserAgent = fmt.Sprintf("plumbline/%s (lease)", version)
+	cfg.QPS = -1
+	client, err := coordinationv1client.NewForConfig(cfg)
+	if err != nil {
+		return nil, plumbline.Errorf(plumbline.KindUsage, "connect to cluster", "%w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return &lease{
+		lock: &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: "plumbline-" + environment},
+			Client:     client,
+			LockConfig: resourcelock.ResourceLockConfig{Identity: fmt.Sprintf("%s_%d_%s", host, os.Getpid(), rand.Text()[:8])},
+		},
+		name: environment, now: now, log: log,
+	}, nil
+}
+
+// free tells whether nobody else holds the Lease; if someone does, it is
+// Denied and says who.
+func (l *lease) free(ctx context.Context) error {
+	rec, _, err := l.lock.Get(ctx)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return &plumbline.Error{Op: "read Lease", Kind: leaseKind(err), Err: err}
+	}
+	expires := rec.RenewTime.Add(time.Duration(rec.LeaseDurationSeconds) * time.Second)
+	if rec.HolderIdentity == "" || l.now().After(expires) {
+		return nil
+	}
+	return plumbline.Errorf(plumbline.KindDenied, "take Lease",
+		"environment %s is kept by %s; push to its branch and let it apply, or stop it first", l.name, rec.HolderIdentity)
+}
+
+func leaseKind(err error) plumbline.Kind {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		return plumbline.KindDenied
+	}
+	return plumbline.KindTransient
+}
+
+// errLeaseLost ends a run whose Lease someone else took.
+var errLeaseLost = errors.New("the Lease was lost")
+
+// hold waits for the Lease, does work while it holds it, and gives it back.
+// The context of work ends when the Lease is lost.
+func (l *lease) hold(ctx context.Context, work func(context.Context) error) error {
+	leading := make(chan context.Context, 1)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: l.lock, LeaseDuration: leaseDuration, RenewDeadline: leaseDeadline, RetryPeriod: leaseRetry,
+		ReleaseOnCancel: true, Name: l.lock.LeaseMeta.Name,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
+			OnStoppedLeading: func() { l.log.Debug("the Lease is given back") },
+			OnNewLeader:      func(identity string) { l.log.Info("the Lease is held", "by", identity) },
+		},
+	})
+	if err != nil {
+		return &plumbline.Error{Op: "take Lease", Kind: plumbline.KindInternal, Err: err}
+	}
+	electing, stop := context.WithCancel(logr.NewContext(ctx, logr.Discard())) // what it says, the callbacks say
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		elector.Run(electing)
+	}()
+	lost := plumbline.Errorf(plumbline.KindTransient, "hold Lease", "%w", errLeaseLost)
+	select {
+	case <-done:
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return lost
+	case held := <-leading:
+		result := work(held)
+		mine := held.Err() == nil || ctx.Err() != nil
+		stop()
+		<-done
+		if !mine {
+			return errors.Join(result, lost)
+		}
+		return result
+	}
+}
