@@ -57,22 +57,24 @@ func (c *check) names() {
 		return "version " + o.version + " of service " + o.service.name.id
 	}
 	taken := make(map[name]owner, 3*len(c.services))
-	claim := func(id string, o owner) {
+	claim := func(id string, o owner) bool {
 		k := name{o.service.name.project, id}
 		first, ok := taken[k]
 		switch {
 		case !ok:
 			taken[k] = o
+			return true
 		case first.service != o.service:
 			c.add(plumbline.SeverityError, definition.CodeNameClash, o.at,
 				fmt.Sprintf("%s and %s both need the name %q: rename one", what(first), what(o), id), first.at)
 		}
+		return false
 	}
 	for _, s := range c.services {
 		claim(s.name.id, owner{s, "", s.versions[0].id})
 		for _, v := range s.versions {
-			claim(v.name, owner{s, v.version, v.id})
-			claim(v.name+"-internal", owner{s, v.version, v.id})
+			o := owner{s, v.version, v.id}
+			_ = claim(v.name, o) && claim(v.name+"-internal", o)
 		}
 	}
 }

@@ -119,9 +119,5 @@ func (c *serviceCheck) routeTarget(route definition.Route, t definition.Target) 
 		}
 		return
 	}
-	hint := ""
-	if near := definition.Nearest(t.Version.Value, versions); near != "" {
-		hint = "; did you mean " + near + "?"
-	}
-	c.unit.violate(definition.CodeRouteVersion, at, fmt.Sprintf("version %s of %s: nobody defines it; there is %s%s", t.Version.Value, c.name.id, strings.Join(versions, ", "), hint))
+	c.unit.violate(definition.CodeRouteVersion, at, fmt.Sprintf("version %s of %s: nobody defines it; there is %s", t.Version.Value, c.name.id, strings.Join(versions, ", ")))
 }

@@ -184,7 +184,7 @@ func (c *serviceCheck) protocols() {
 			if !ok {
 				seen[p.Address] = first{p.Protocol, v.src.At(p.At)}
 			} else if f.protocol != p.Protocol {
-				c.unit.violate(definition.CodePortDiffers, v.src.At(p.At), fmt.Sprintf("port %d speaks %s here and %s in another version of %s", p.Address, p.Protocol, f.protocol, c.name.id))
+				c.unit.violate(definition.CodePortDiffers, v.src.At(p.At), fmt.Sprintf("port %d of %s speaks %s here and %s elsewhere", p.Address, c.name.id, p.Protocol, f.protocol))
 				c.relate(f.at)
 			}
 		}

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -24,7 +25,7 @@ func load(text []byte, p *problems) *yaml.Node {
 	}
 	var doc yaml.Node
 	if err := unmarshal(text, &doc); err != nil {
-		line, message := explain(err)
+		line, message := explain(err, text)
 		p.errorf(CodeSyntax, Pos{line, 0}, "%s", message)
 		return nil
 	}
@@ -47,19 +48,28 @@ func unmarshal(text []byte, into *yaml.Node) (err error) {
 			err = fmt.Errorf("yaml: the parser gave up")
 		}
 	}()
+	if i := bytes.Index(text, []byte("%YAML")); i == 0 || i > 0 && text[i-1] == '\n' {
+		// The parser knows version 1.1 only, and reads 1.2 all the same.
+		text = bytes.Clone(text)
+		text[i] = '#'
+	}
 	return yaml.Unmarshal(text, into)
 }
 
-// explain takes the line out of the parser's message, and what could be a
-// part of the text: an unquoted password that begins with * is an alias to it.
-func explain(err error) (int, string) {
+// explain takes the line out of the parser's message, and leaves out what could
+// be a part of the text: an unquoted password that begins with * is an alias to
+// it.
+func explain(err error, text []byte) (int, string) {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
 	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(message); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		message = message[len(m[0]):]
 	}
-	if strings.HasPrefix(message, "unknown anchor") {
+	if m := regexp.MustCompile(`^unknown anchor '(.*)' referenced`).FindStringSubmatch(message); m != nil {
+		if i := bytes.Index(text, []byte("*"+m[1])); i >= 0 {
+			line = bytes.Count(text[:i], []byte{'\n'}) + 1
+		}
 		message = "a value that begins with * is an alias, and its anchor is not there: quote the value"
 	}
 	if i := strings.IndexAny(message, "'\"`"); i >= 0 {

@@ -144,6 +144,9 @@ func isImage(s string) bool {
 		return false
 	}
 	path := strings.TrimSuffix(repository, ":"+tag)
+	if len(path) < 2 || len(path) > 255 {
+		return false
+	}
 	for i, part := range strings.Split(path, "/") {
 		host := i == 0 && strings.Contains(path, "/")
 		if part == "" || !isImagePart(part, host) {

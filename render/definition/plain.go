@@ -195,7 +195,7 @@ func (r *reader) value(n *yaml.Node, what string) any {
 		out := make([]any, 0, len(n.Content))
 		for _, c := range n.Content {
 			if isNull(resolve(c)) {
-				r.errorf(CodePlainNull, posOf(c), "a list in %s holds null: remove the item", what)
+				r.errorf(CodePlainNull, posOf(c), "the list %q holds null: remove the item", what)
 				continue
 			}
 			out = append(out, r.value(c, what))
@@ -251,6 +251,9 @@ func (r *reader) scalarValue(n *yaml.Node) any {
 		return r.integer(n)
 	case "!!float":
 		f, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64)
+		if strings.Trim(n.Value, "+-0123456789_") == "" { // a whole number over 64 bits
+			return r.integer(n)
+		}
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			r.errorf(CodeNumber, posOf(n), "%s is a number that JSON cannot hold: quote it if it is text", r.shown(n.Value))
 			return nil

@@ -1,0 +1,321 @@
+package render_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/tools/txtar"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/overlay"
+)
+
+const goldenDir = "../fixtures/golden"
+
+// TestGolden renders the input of each archive in fixtures/golden and compares
+// with the sections that begin with out/. UPDATE=1 rewrites them.
+//
+// The archive's comment may set options, one a line: "keda: true", "strict:
+// true", "always: NAMESPACE", "hashkey: KEY", "overlay: true", "feature: NAME",
+// "show: KIND" (only objects of these kinds are compared), "dir: DIR".
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	for _, file := range goldenFiles(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive := readGolden(t, file)
+			got := renderArchive(t, archive)
+			if os.Getenv("UPDATE") != "" {
+				if err := os.WriteFile(file, txtar.Format(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(txtar.Format(archive)), string(txtar.Format(got))); diff != "" {
+				t.Errorf("UPDATE=1 rewrites (-file +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestEveryCodeHasACase fails for a code that no archive shows.
+func TestEveryCodeHasACase(t *testing.T) {
+	t.Parallel()
+	shown := map[string]bool{}
+	for _, file := range goldenFiles(t) {
+		for _, f := range readGolden(t, file).Files {
+			if f.Name != "out/violations" {
+				continue
+			}
+			for line := range strings.Lines(string(f.Data)) {
+				code, _, _ := strings.Cut(line, " ")
+				shown[code] = true
+			}
+		}
+	}
+	for name, code := range codes(t) {
+		if !shown[code] {
+			t.Errorf("%s (%s): no archive in fixtures/golden has it", code, name)
+		}
+	}
+}
+
+// codes are the constants of render/definition/codes.go, which must be unique.
+func codes(t *testing.T) map[string]string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "definition/codes.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, names := map[string]string{}, map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := names[code]; ok {
+			t.Errorf("%s and %s are both %s", other, spec.Names[0].Name, code)
+		}
+		names[code], out[spec.Names[0].Name] = spec.Names[0].Name, code
+		return true
+	})
+	if len(out) < 50 {
+		t.Fatalf("found %d codes only", len(out))
+	}
+	return out
+}
+
+func goldenFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(goldenDir + "/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no archives in %s: %v", goldenDir, err)
+	}
+	return files
+}
+
+func readGolden(t *testing.T, file string) *txtar.Archive {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive
+}
+
+// settings are what an archive's comment says.
+type settings struct {
+	opts render.Options
+	dir  string
+	show []string
+}
+
+func readSettings(t *testing.T, comment []byte) settings {
+	t.Helper()
+	s := settings{opts: render.Options{Environment: "test"}, dir: "."}
+	for line := range strings.Lines(string(comment)) {
+		key, value, found := strings.Cut(strings.TrimSpace(line), ": ")
+		if !found || strings.Contains(key, " ") || strings.ToLower(key) != key {
+			continue
+		}
+		switch key {
+		case "keda":
+			s.opts.KEDA = value == "true"
+		case "strict":
+			s.opts.Mesh.StrictUpstreams = value == "true"
+		case "always":
+			s.opts.Mesh.AlwaysAllowedNamespaces = append(s.opts.Mesh.AlwaysAllowedNamespaces, value)
+		case "feature":
+			s.opts.Knative.Features = append(s.opts.Knative.Features, value)
+		case "hashkey":
+			s.opts.HashKey = []byte(value)
+		case "overlay":
+			s.opts.Overlay = overlay.Build
+		case "show":
+			s.show = append(s.show, value)
+		case "dir":
+			s.dir = value
+		default:
+			t.Fatalf("unknown setting %q", key)
+		}
+	}
+	return s
+}
+
+// inputs are the files of an archive, with the stand-ins that text cannot
+// spell written out.
+func inputs(archive *txtar.Archive) fstest.MapFS {
+	spelled := strings.NewReplacer(
+		"{{BOM}}", "\ufeff", "{{CR}}", "\r", "{{TAB}}", "\t", "{{INVALID}}", "\xff\xfe",
+		"{{DEEP}}", strings.Repeat("[", 150)+strings.Repeat("]", 150),
+		"{{LONG}}", strings.Repeat("x", 3<<20), "{{MEBIBYTE}}", strings.Repeat("x", 1<<20+1),
+	)
+	files := fstest.MapFS{}
+	for _, f := range archive.Files {
+		if !strings.HasPrefix(f.Name, "out/") {
+			files[f.Name] = &fstest.MapFile{Data: []byte(spelled.Replace(string(f.Data)))}
+		}
+	}
+	return files
+}
+
+// renderArchive is the archive with its out/ sections as they should be.
+func renderArchive(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+	t.Helper()
+	s := readSettings(t, archive.Comment)
+	r, err := render.New(s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.Render(t.Context(), inputs(archive), s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &txtar.Archive{Comment: archive.Comment}
+	for _, f := range archive.Files {
+		if !strings.HasPrefix(f.Name, "out/") {
+			out.Files = append(out.Files, f)
+		}
+	}
+	section := func(name, text string) {
+		if text != "" {
+			out.Files = append(out.Files, txtar.File{Name: "out/" + name, Data: []byte(text)})
+		}
+	}
+	section("violations", violationsText(res))
+	section("skipped", skippedText(res))
+	section("objects", objectsText(t, res, s.show))
+	return out
+}
+
+func violationsText(res render.Result) string {
+	var b strings.Builder
+	for _, v := range res.Violations {
+		fmt.Fprintf(&b, "%s %s\n", v.Code, v)
+	}
+	return b.String()
+}
+
+func skippedText(res render.Result) string {
+	var b strings.Builder
+	for _, s := range res.Skipped {
+		fmt.Fprintf(&b, "%s: %s\n", s.Origin, s.Reason)
+	}
+	return b.String()
+}
+
+// objectsText is the objects as YAML, those of the kinds in show, with what
+// the body does not say in a comment. The labels that every object has are left
+// out: TestLabels is about them.
+func objectsText(t *testing.T, res render.Result, show []string) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, o := range res.Objects {
+		if len(show) > 0 && !slices.Contains(show, o.Ref.Kind) {
+			continue
+		}
+		fmt.Fprintf(&b, "# wave %d, from %s", o.Wave, o.Origin)
+		if o.System {
+			b.WriteString(", system")
+		}
+		if c := o.Control; c != (plumbline.Control{}) {
+			fmt.Fprintf(&b, ", %+v", c)
+		}
+		b.WriteString("\n")
+		var doc yaml.Node
+		if err := yaml.Unmarshal(o.Body.Reveal(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		compact(&doc, 0)
+		enc := yaml.NewEncoder(&b)
+		enc.SetIndent(2)
+		if err := enc.Encode(&doc); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString("---\n")
+	}
+	return b.String()
+}
+
+// compact puts what fits on one line, and drops the labels of every object.
+func compact(n *yaml.Node, depth int) int {
+	width := len(n.Value) + 2
+	n.Style = 0
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		switch n.Content[i].Value {
+		case plumbline.LabelManagedBy, plumbline.LabelEnvironment, plumbline.LabelProject, plumbline.LabelService:
+			n.Content = slices.Delete(n.Content, i, i+2)
+			i -= 2
+		}
+	}
+	for _, c := range n.Content {
+		width += compact(c, depth+1) + 2
+	}
+	if n.Kind != yaml.ScalarNode && depth > 1 && 2*depth+width < 120 {
+		n.Style = yaml.FlowStyle
+	}
+	return width
+}
+
+// TestShop renders the sample repository.
+func TestShop(t *testing.T) {
+	t.Parallel()
+	r, err := render.New(render.Options{Environment: "production"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := r.Render(t.Context(), os.DirFS("../fixtures/shop"), "environments/production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "PL7001 environments/production/services/geocoder.yaml:19:42: warning: geocoder answers on port 80, not 9000: it scales to zero\n"
+	if got := violationsText(res); got != want {
+		t.Errorf("violations:\n%s", got)
+	}
+	modes := map[string]render.Mode{}
+	for _, s := range res.Services {
+		modes[s.Service] = s.Mode
+	}
+	if diff := cmp.Diff(map[string]render.Mode{
+		"web": render.ModeKnative, "catalog": render.ModeKnative, "cart": render.ModeKnative,
+		"checkout": render.ModeKnative, "geocoder": render.ModeKnative, "mailer": render.ModeKnativeDirect,
+		"ledger": render.ModeDeployment, "reports": render.ModeDeployment,
+	}, modes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// writeTree puts an archive's input where os.DirFS reads it.
+func writeTree(t *testing.T, files fstest.MapFS) fs.FS {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		at := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, files[name].Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return os.DirFS(dir)
+}
