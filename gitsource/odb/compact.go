@@ -41,7 +41,7 @@ func (s *Store) Compact(ctx context.Context, limit int) error {
 			}
 		}
 	}
-	err = s.Receive(ctx, 1<<62, func(w io.Writer) error {
+	merged, err := s.receive(ctx, 1<<62, func(w io.Writer) error {
 		return WritePack(ctx, w, len(list), func(i int) (Object, error) {
 			return s.Read(plumbing.AnyObject, list[i], maxRepackObject)
 		})
@@ -53,7 +53,7 @@ func (s *Store) Compact(ctx context.Context, limit int) error {
 	if err != nil {
 		return fmt.Errorf("merge packs: %w", err)
 	}
-	return s.remove(merge)
+	return s.remove(slices.DeleteFunc(merge, func(p packIndex) bool { return p.base == merged })) // one may have held everything
 }
 
 // packIndex is a pack's name and the objects in it.
@@ -75,10 +75,14 @@ func (s *Store) packs() ([]packIndex, error) {
 			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 	}
+	sortPacks(packs)
+	return packs, nil
+}
+
+func sortPacks(packs []packIndex) {
 	slices.SortFunc(packs, func(a, b packIndex) int {
 		return cmp.Or(cmp.Compare(len(a.objects), len(b.objects)), strings.Compare(a.base, b.base))
 	})
-	return packs, nil
 }
 
 func indexed(path string) ([]plumbing.Hash, error) {

@@ -19,10 +19,17 @@ var ErrTooLarge = errors.New("pack too large")
 // objects can be read once Receive returned nil; after an error nothing is left.
 // The pack has to be complete: with what the store holds already, every object
 // that it names is there.
-func (s *Store) Receive(ctx context.Context, limit int64, write func(w io.Writer) error) (err error) {
+func (s *Store) Receive(ctx context.Context, limit int64, write func(w io.Writer) error) error {
+	_, err := s.receive(ctx, limit, write)
+	return err
+}
+
+// receive returns the path of the new pack without extension; "" for a pack
+// without objects.
+func (s *Store) receive(ctx context.Context, limit int64, write func(w io.Writer) error) (base string, err error) {
 	f, err := os.CreateTemp(s.packDir(), tmpPrefix+"*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
@@ -32,14 +39,14 @@ func (s *Store) Receive(ctx context.Context, limit int64, write func(w io.Writer
 	}()
 	size, err := spool(f, limit, write)
 	if err != nil {
-		return err
+		return "", err
 	}
 	idx, err := indexPack(ctx, f, size)
 	if err != nil {
-		return fmt.Errorf("index pack: %w", err)
+		return "", fmt.Errorf("index pack: %w", err)
 	}
 	if n, err := idx.Count(); err != nil || n == 0 {
-		return err
+		return "", err
 	}
 	return s.install(f, idx)
 }
@@ -59,11 +66,11 @@ func spool(f *os.File, limit int64, write func(w io.Writer) error) (int64, error
 
 // install moves the pack and its index to where readers find them: the pack
 // first, for it is the index that makes it count.
-func (s *Store) install(f *os.File, idx *idxfile.MemoryIndex) error {
+func (s *Store) install(f *os.File, idx *idxfile.MemoryIndex) (string, error) {
 	base := filepath.Join(s.packDir(), "pack-"+fmt.Sprintf("%x", idx.PackfileChecksum))
 	tmp, err := os.CreateTemp(s.packDir(), tmpPrefix+"*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = idxfile.NewEncoder(tmp).Encode(idx)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
@@ -73,10 +80,10 @@ func (s *Store) install(f *os.File, idx *idxfile.MemoryIndex) error {
 	}
 	if err != nil {
 		_ = os.Remove(tmp.Name())
-		return err
+		return "", err
 	}
 	s.Release() // the next read lists the packs again
-	return nil
+	return base, nil
 }
 
 type limitWriter struct {
