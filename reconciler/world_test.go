@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -49,7 +51,14 @@ type world struct {
 	dynamic dynamic.Interface
 	config  *rest.Config
 	tune    func(*reconciler.Options)
+	// between, if set, stands between the processes and the API server.
+	between func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
 }
+
+// RoundTripper by a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
@@ -61,7 +70,7 @@ func newWorld(t testing.TB) *world {
 	}
 	return &world{
 		t: t, cluster: c, suffix: suffix, ns: c.Namespace(t), env: "e" + suffix, system: c.Namespace(t),
-		repo: &repository{}, posted: &statuses{}, dynamic: dyn, config: c.Config(),
+		repo: &repository{fetched: make(chan struct{})}, posted: &statuses{}, dynamic: dyn, config: c.Config(),
 	}
 }
 
@@ -73,6 +82,16 @@ func (w *world) installation() string {
 		w.t.Fatal(err)
 	}
 	return string(ns.GetUID())
+}
+
+// patch edits an object by merge patch, as another manager would.
+func (w *world) patch(gvr schema.GroupVersionResource, name, body, manager string) *unstructured.Unstructured {
+	w.t.Helper()
+	u, err := w.dynamic.Resource(gvr).Namespace(w.ns).Patch(w.t.Context(), name, types.MergePatchType, []byte(body), metav1.PatchOptions{FieldManager: manager})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
 }
 
 // process is one run of a Reconciler, as a process would make it.
@@ -88,11 +107,20 @@ type process struct {
 
 func (w *world) options() reconciler.Options {
 	w.t.Helper()
-	client, err := cluster.New(cluster.Options{Config: w.config, Version: "test", UserAgent: " " + w.suffix})
+	config := rest.CopyConfig(w.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if w.between == nil {
+				return next.RoundTrip(r)
+			}
+			return w.between(r, func() (*http.Response, error) { return next.RoundTrip(r) })
+		})
+	})
+	client, err := cluster.New(cluster.Options{Config: config, Version: "test", UserAgent: " " + w.suffix})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cfg := rest.CopyConfig(w.config)
+	cfg := rest.CopyConfig(config)
 	cfg.UserAgent = "plumbline/test (state) " + w.suffix
 	core, err := corev1client.NewForConfig(cfg)
 	if err != nil {
@@ -101,7 +129,7 @@ func (w *world) options() reconciler.Options {
 	o := reconciler.Options{
 		Environment: w.env, Namespace: w.system, Interval: 50 * time.Millisecond, Context: "plumbline/" + w.env,
 		Drift: reconciler.DriftHeal, Source: w.repo, Renderer: plainRenderer{env: w.env}, Reporter: w.posted,
-		Outbox: &fifo{}, Prune: pruneAll, Gate: func(time.Time) (bool, time.Time, string) { return true, time.Time{}, "" },
+		Outbox: &outbox{}, Prune: pruneAll, Gate: func(time.Time) (bool, time.Time, string) { return true, time.Time{}, "" },
 		Client: client, Store: state.New(core.ConfigMaps(w.system), w.env),
 		Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:    time.Now,
@@ -134,6 +162,96 @@ func (p *process) stop() {
 	<-p.done
 }
 
+// inventory is what a new process would read.
+func (w *world) inventory() *state.Inventory {
+	w.t.Helper()
+	core, err := corev1client.NewForConfig(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l, err := state.New(core.ConfigMaps(w.system), w.env).Load(w.t.Context())
+	if err != nil || l.Damaged != nil {
+		w.t.Fatal(err, l.Damaged)
+	}
+	return l.Inventory
+}
+
+// live lists the objects of kinds that carry our labels and our entry.
+func (w *world) live(kinds ...schema.GroupVersionResource) []string {
+	w.t.Helper()
+	var out []string
+	for _, gvr := range kinds {
+		list, err := w.dynamic.Resource(gvr).Namespace(w.ns).List(w.t.Context(), metav1.ListOptions{LabelSelector: plumbline.LabelEnvironment + "=" + w.env})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for i := range list.Items {
+			u := &list.Items[i]
+			if slices.ContainsFunc(u.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
+				return f.Manager == plumbline.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply
+			}) {
+				out = append(out, u.GetKind()+" "+u.GetName())
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// listed are the inventory's objects, as live names them.
+func (w *world) listed() []string {
+	w.t.Helper()
+	var out []string
+	for _, ref := range w.inventory().Refs() {
+		out = append(out, ref.Kind+" "+ref.Name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// superset checks that everything live is in the inventory.
+func (w *world) superset() {
+	w.t.Helper()
+	listed := w.listed()
+	for _, o := range w.live(configMaps, secrets) {
+		if !slices.Contains(listed, o) {
+			w.t.Errorf("%s is live and not in the inventory %q", o, listed)
+		}
+	}
+}
+
+// get reads a live object.
+func (w *world) get(gvr schema.GroupVersionResource, name string) *unstructured.Unstructured {
+	w.t.Helper()
+	u, err := w.dynamic.Resource(gvr).Namespace(w.ns).Get(w.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
+
+// create makes an object, as another manager would.
+func (w *world) create(gvr schema.GroupVersionResource, manager, text string) *unstructured.Unstructured {
+	w.t.Helper()
+	u := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "NS", w.ns)), &u.Object); err != nil {
+		w.t.Fatal(err)
+	}
+	u, err := w.dynamic.Resource(gvr).Namespace(w.ns).Create(w.t.Context(), u, metav1.CreateOptions{FieldManager: manager})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u
+}
+
+// delete deletes an object.
+func (w *world) delete(gvr schema.GroupVersionResource, name string) {
+	w.t.Helper()
+	if err := w.dynamic.Resource(gvr).Namespace(w.ns).Delete(w.t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // once runs a one-shot reconcile.
 func (w *world) once() (reconciler.Result, error) {
 	w.t.Helper()
@@ -158,7 +276,7 @@ type repository struct {
 	mu      sync.Mutex
 	commits []plumbline.Commit
 	trees   map[string]fs.FS
-	err     error
+	fetched chan struct{} // receives at every fetch that someone awaits
 }
 
 func (r *repository) commit(tree fs.FS, message string) string {
@@ -180,11 +298,24 @@ func (r *repository) head() string {
 	return r.commits[len(r.commits)-1].SHA
 }
 
+// awaitFetches waits until a process has asked for the head n times more.
+func (r *repository) awaitFetches(t testing.TB, n int) {
+	t.Helper()
+	for range n {
+		select {
+		case <-r.fetched:
+		case <-t.Context().Done():
+			t.Fatal("nobody fetches")
+		}
+	}
+}
+
 func (r *repository) Fetch(context.Context) (plumbline.Commit, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil {
-		return plumbline.Commit{}, r.err
+	select {
+	case r.fetched <- struct{}{}:
+	default:
 	}
 	return r.commits[len(r.commits)-1], nil
 }
@@ -208,8 +339,8 @@ func (r *repository) Commits(_ context.Context, from, to string) ([]plumbline.Co
 	return out, nil
 }
 
-// plainRenderer renders plain Kubernetes objects; a file "broken" is a
-// violation.
+// plainRenderer renders plain Kubernetes objects; every line of a file "broken"
+// is a violation.
 type plainRenderer struct{ env string }
 
 func (p plainRenderer) Render(_ context.Context, s plumbline.Snapshot) (reconciler.Rendered, error) {
@@ -223,13 +354,20 @@ func (p plainRenderer) Render(_ context.Context, s plumbline.Snapshot) (reconcil
 			return err
 		}
 		if path == "broken" {
-			out.Violations = append(out.Violations, plumbline.Violation{Code: "PL0000", Severity: plumbline.SeverityError, Origin: plumbline.Origin{Path: path, Line: 1}, Message: string(data)})
+			for i, line := range strings.Split(string(data), "\n") {
+				out.Violations = append(out.Violations, plumbline.Violation{
+					Code: "PL0000", Severity: plumbline.SeverityError, Origin: plumbline.Origin{Path: path, Line: i + 1}, Message: line,
+				})
+			}
 			return nil
 		}
 		for _, doc := range strings.Split(string(data), "\n---\n") {
 			o, err := p.object(path, doc)
 			if err != nil {
 				return err
+			}
+			if o.Ref.Name == "" {
+				continue
 			}
 			out.Objects = append(out.Objects, o)
 		}
@@ -352,13 +490,14 @@ func (w *world) synced(sha string) {
 	})
 }
 
-// fifo is an outbox that sends everything in order, equal states once.
-type fifo struct {
+// outbox sends the newest status of each key, in the order in which they were
+// wanted; equal ones once.
+type outbox struct {
 	Queue []plumbline.Status
 	Last  map[string]plumbline.Status
 }
 
-func (f *fifo) Want(s plumbline.Status, _ time.Time) {
+func (f *outbox) Want(s plumbline.Status, _ time.Time) {
 	key := s.SHA + s.Context
 	if last, ok := f.Last[key]; ok && last.Equal(s) {
 		return
@@ -367,22 +506,27 @@ func (f *fifo) Want(s plumbline.Status, _ time.Time) {
 		f.Last = map[string]plumbline.Status{}
 	}
 	f.Last[key] = s
+	f.Queue = slices.DeleteFunc(f.Queue, func(q plumbline.Status) bool { return q.Key() == s.Key() })
 	f.Queue = append(f.Queue, s)
 }
 
-func (f *fifo) Next(time.Time) (plumbline.Status, bool, time.Time) {
+func (f *outbox) Next(time.Time) (plumbline.Status, bool, time.Time) {
 	if len(f.Queue) == 0 {
 		return plumbline.Status{}, false, time.Time{}
 	}
 	return f.Queue[0], true, time.Time{}
 }
-func (f *fifo) Accepted(plumbline.Status, time.Time)      { f.Queue = f.Queue[1:] }
-func (f *fifo) Failed(plumbline.Status, error, time.Time) { f.Queue = f.Queue[1:] }
 
-type plainFifo fifo
+func (f *outbox) Accepted(s plumbline.Status, _ time.Time) {
+	f.Queue = slices.DeleteFunc(f.Queue, s.Equal)
+}
 
-func (f *fifo) MarshalJSON() ([]byte, error)    { return json.Marshal((*plainFifo)(f)) }
-func (f *fifo) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*plainFifo)(f)) }
+func (f *outbox) Failed(s plumbline.Status, _ error, now time.Time) { f.Accepted(s, now) }
+
+type plainOutbox outbox
+
+func (f *outbox) MarshalJSON() ([]byte, error)    { return json.Marshal((*plainOutbox)(f)) }
+func (f *outbox) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, (*plainOutbox)(f)) }
 
 // events collects what a process told.
 type events struct {
@@ -411,13 +555,38 @@ func (e *events) all() []reconciler.Event {
 // await waits for an event that ok accepts.
 func (e *events) await(t testing.TB, ok func(reconciler.Event) bool) reconciler.Event {
 	t.Helper()
+	var found reconciler.Event
+	e.until(t, func(list []reconciler.Event) bool {
+		i := slices.IndexFunc(list, ok)
+		if i >= 0 {
+			found = list[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+// awaitRuns waits until a commit was processed n times.
+func (e *events) awaitRuns(t testing.TB, sha string, n int) {
+	t.Helper()
+	e.until(t, func(list []reconciler.Event) bool {
+		runs := 0
+		for _, ev := range list {
+			if ev.Kind == reconciler.EventRun && ev.Result.Commit.SHA == sha {
+				runs++
+			}
+		}
+		return runs >= n
+	})
+}
+
+func (e *events) until(t testing.TB, done func([]reconciler.Event) bool) {
+	t.Helper()
 	for {
 		e.mu.Lock()
-		for _, ev := range e.list {
-			if ok(ev) {
-				e.mu.Unlock()
-				return ev
-			}
+		if done(e.list) {
+			e.mu.Unlock()
+			return
 		}
 		if e.wake == nil {
 			e.wake = make(chan struct{})

@@ -1,0 +1,79 @@
+package reconciler_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestBrokenCommit pushes a commit with errors: it writes nothing, and the last
+// good revision is kept and healed, by the process that saw it and by the next.
+func TestBrokenCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
+	w.sent()
+	settings, token := w.get(configMaps, "settings"), w.get(secrets, "token")
+	p := w.start()
+	mark := w.cluster.Mark(t)
+	sha := w.commit(map[string]string{
+		"settings.yaml": settingsIs("green"), "extra.yaml": extraFile,
+		"broken": "unknown field \"imgae\"\nno such secret",
+	})
+	want := []string{`failure: broken:1: unknown field "imgae" (+1)`}
+	p.events.awaitRuns(t, sha, 1)
+	if got := w.objects(mark); len(got) != 0 {
+		t.Errorf("sent %q", got)
+	}
+	if now := w.get(configMaps, "settings").GetResourceVersion(); now != settings.GetResourceVersion() {
+		t.Errorf("settings moved from %s to %s", settings.GetResourceVersion(), now)
+	}
+
+	w.patch(configMaps, "settings", `{"data":{"color":"red"}}`, "kubectl-edit")
+	p.events.await(t, healedAs("settings"))
+	p.stop()
+
+	w.patch(configMaps, "settings", `{"data":{"color":"black"}}`, "kubectl-edit")
+	p = w.start()
+	p.events.await(t, healedAs("settings"))
+	p.events.awaitRuns(t, sha, 1)
+	w.repo.awaitFetches(t, 3)
+	p.stop()
+	if got := w.get(configMaps, "settings").Object["data"]; !cmp.Equal(got, settings.Object["data"]) {
+		t.Errorf("settings %v", got)
+	}
+	if now := w.get(secrets, "token").GetResourceVersion(); now != token.GetResourceVersion() {
+		t.Errorf("token moved from %s to %s", token.GetResourceVersion(), now)
+	}
+	if got := w.posted.of(sha, "plumbline/"+w.env); !slices.Equal(got, want) {
+		t.Errorf("statuses %q, want %q", got, want)
+	}
+	patch := "PATCH configmaps " + w.ns + "/settings"
+	if got := w.objects(mark); !slices.Equal(got, []string{patch, patch}) {
+		t.Errorf("sent %q, want two heals", got)
+	}
+}
+
+// TestEmptyCommit pushes a commit without an object: it is denied, and nothing
+// is pruned.
+func TestEmptyCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	w.sent()
+	p := w.start()
+	mark := w.cluster.Mark(t)
+	sha := w.commit(map[string]string{"README.yaml": "# nothing\n"})
+	p.events.awaitRuns(t, sha, 3)
+	p.stop()
+	if got := w.objects(mark); len(got) != 0 {
+		t.Errorf("sent %q", got)
+	}
+	if got, want := w.posted.of(sha, "plumbline/"+w.env), []string{"failure: render: no definitions found: nothing is applied and nothing is pruned"}; !slices.Equal(got, want) {
+		t.Errorf("statuses %q, want %q", got, want)
+	}
+	if got, want := w.listed(), []string{"ConfigMap settings"}; !slices.Equal(got, want) {
+		t.Errorf("inventory %q, want %q", got, want)
+	}
+}
