@@ -144,6 +144,17 @@ func TestConformanceHTTPS(t *testing.T) {
 	})
 }
 
+func TestConformanceSSH(t *testing.T) {
+	t.Parallel()
+	forgetest.Run(t, func(t *testing.T) forgetest.Target {
+		repo := gittest.New(t)
+		srv := gittest.ServeSSH(t, repo)
+		return forgetest.Target{Commits: commits(repo, 4), Reporter: reporter(t, srv.URL, func(o *Options) {
+			o.Auth = wire.Auth{SSHKeyFile: srv.KeyFile, KnownHostsFile: srv.KnownHostsFile}
+		})}
+	})
+}
+
 func TestNoRightToPush(t *testing.T) {
 	t.Parallel()
 	repo := gittest.New(t)
