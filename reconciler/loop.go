@@ -159,10 +159,11 @@ func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
 			l.err = plumbline.Errorf(plumbline.KindInternal, "render", "panic of type %T", p)
 		}
 	}()
+	// First the fetch: in a new process there is nothing to read before it.
+	l.commit, l.err = r.o.Source.Fetch(ctx)
 	if base != "" {
 		l.base, l.baseErr = r.render(ctx, base)
 	}
-	l.commit, l.err = r.o.Source.Fetch(ctx)
 	if l.err != nil || l.commit.SHA == known {
 		return l
 	}
@@ -213,6 +214,9 @@ func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err e
 func (r *Reconciler) takeBase(l loaded) {
 	if r.baseKnown || (l.base == nil && l.baseErr == nil) {
 		return
+	}
+	if l.baseErr != nil && l.err != nil {
+		return // nothing was fetched, which says nothing about the commit
 	}
 	if l.baseErr != nil || len(plumbline.Errors(l.base.Violations)) > 0 {
 		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, l.baseErr)
