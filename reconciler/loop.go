@@ -423,6 +423,10 @@ func (r *Reconciler) takePosted(p posted) {
 	r.o.Outbox.Accepted(p.status, r.o.Now())
 }
 
+// lastWords is how long the end of a one-shot run waits for a status to be
+// due: longer than the outbox's window.
+const lastWords = 2 * time.Second
+
 // finish sends what is left in the outbox and saves, at the end of a one-shot
 // run.
 func (r *Reconciler) finish(ctx context.Context) {
@@ -436,9 +440,18 @@ func (r *Reconciler) finish(ctx context.Context) {
 			}
 			continue
 		}
-		r.pump(ctx)
-		if !r.posts.posting {
-			break
+		due := r.pump(ctx)
+		if r.posts.posting {
+			continue
+		}
+		wait := due.Sub(r.o.Now())
+		if due.IsZero() || wait > lastWords {
+			break // what the forge does not take now is kept for the next run
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
 		}
 	}
 	if err := r.Save(ctx); err != nil {
