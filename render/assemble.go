@@ -252,6 +252,9 @@ func (a *assembly) result() Result {
 	a.units.removed, a.units.added = nil, nil
 	if len(plumbline.Errors(res.Violations)) == 0 {
 		res.Objects = objects
+		if res.Objects == nil {
+			res.Objects = []plumbline.Object{}
+		}
 	}
 	return res
 }

@@ -62,7 +62,8 @@ type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string, convert func(
 
 // Result of one rendering.
 type Result struct {
-	// Objects are sorted by wave, then Ref; nil when a violation is an error.
+	// Objects are sorted by wave, then Ref; nil when a violation is an error,
+	// and only then. They are shared with later results: not to be changed.
 	Objects    []plumbline.Object
 	Violations []plumbline.Violation // all of them: sorted, none twice
 	Peers      []plumbline.Peer      // sorted

@@ -1,0 +1,216 @@
+package render_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/definition"
+)
+
+// sameResult compares results, bodies included, but for what a rendering had
+// to do.
+func sameResult(a, b render.Result) string {
+	a.Stats, b.Stats = render.Stats{}, render.Stats{}
+	return cmp.Diff(a, b, cmp.AllowUnexported(plumbline.Body{}))
+}
+
+// pool is the documents of all archives: good, bad, and clashing ones.
+func pool(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, file := range goldenFiles(t) {
+		for name, f := range inputs(readGolden(t, file)) {
+			if len(f.Data) > 1<<16 || strings.Contains(name, "kustomization") || strings.Contains(name, "chart/") || name == "bomb.yaml" {
+				continue
+			}
+			chunks, _ := definition.Split(f.Data)
+			for _, c := range chunks {
+				out = append(out, string(c.Text))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// TestIncrementalIsTheSame: whatever happens to the files, a Renderer that has
+// seen them before says what a new one says.
+func TestIncrementalIsTheSame(t *testing.T) {
+	t.Parallel()
+	docs := pool(t)
+	rapid.Check(t, func(t *rapid.T) {
+		old := render.Options{Environment: "production", HashKey: []byte("key")}
+		kept, err := render.New(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := fstest.MapFS{"env": {Mode: 0o755 | 1<<31}}
+		for step := range rapid.IntRange(1, 8).Draw(t, "steps") {
+			for range rapid.IntRange(0, 4).Draw(t, "edits") {
+				name := fmt.Sprintf("env/%d.yaml", rapid.IntRange(0, 9).Draw(t, "file"))
+				picked := rapid.SliceOfN(rapid.SampledFrom(docs), 0, 3).Draw(t, "documents")
+				if len(picked) == 0 {
+					delete(files, name)
+					continue
+				}
+				text := ""
+				for _, d := range picked {
+					text += "---\n" + strings.TrimPrefix(d, "---\n") + "\n"
+				}
+				files[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			fresh, err := render.New(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := fresh.Render(t.Context(), files, "env")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := kept.Render(t.Context(), files, "env")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := sameResult(want, got); diff != "" {
+				t.Fatalf("step %d (-new +kept)\n%s", step, diff)
+			}
+		}
+	})
+}
+
+// TestPlaceDoesNotMatter: the order of documents and the names of files change
+// nothing but origins.
+func TestPlaceDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	var docs []string
+	for _, f := range fleet(6) {
+		docs = append(docs, string(f.Data))
+	}
+	slices.Sort(docs)
+	var want []plumbline.Object
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		rnd.Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
+		files := fstest.MapFS{}
+		for _, d := range docs {
+			name := fmt.Sprintf("env/%d/%d.yaml", rnd.IntN(3), rnd.IntN(5))
+			f := files[name]
+			if f == nil {
+				f = &fstest.MapFile{}
+				files[name] = f
+			}
+			f.Data = append(f.Data, "---\n"+d...)
+		}
+		got := mustRender(t, newRenderer(t), files).Objects
+		got = slices.Clone(got)
+		for i := range got {
+			got[i].Origin = plumbline.Origin{}
+		}
+		if want == nil {
+			want = got
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(plumbline.Body{})); diff != "" || len(got) == 0 {
+			t.Fatalf("%d objects (-first +now)\n%s", len(got), diff)
+		}
+	}
+}
+
+// TestOnlyWhatChanged: one change, one document parsed, one service rendered;
+// and files that did not change are not read.
+func TestOnlyWhatChanged(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	r := newRenderer(t)
+	files := newHashedFS(fleet(n))
+	first := mustRender(t, r, files)
+	if s := first.Stats; s.Rendered != n || s.Parsed != 2*n+4 || s.Files != 2*n+4 {
+		t.Fatalf("%+v", s)
+	}
+	service := "env/project-3/service-00007.yaml"
+	steps := []struct {
+		name             string
+		change           func()
+		parsed, rendered int
+		reads            []string
+		objects          []string // whose checksum changes
+	}{
+		{"nothing", func() {}, 0, 0, nil, nil},
+		{"image", func() { files.set(service, fleetService("project-3", 7, "2")) }, 1, 1,
+			[]string{service}, []string{"serving.knative.dev/Service project-3/service-7-v1"}},
+		{"comment", func() { files.set(service, "# a comment\n"+fleetService("project-3", 7, "2")) }, 1, 1,
+			[]string{service}, nil},
+		{"secret", func() {
+			files.set("env/project-3/secret-00007.yaml", strings.Replace(fleetSecret("project-3", 7), "example-only", "changed", 1))
+		}, 1, 1, []string{"env/project-3/secret-00007.yaml"}, []string{"Secret project-3/secret-7", "serving.knative.dev/Service project-3/service-7-v1"}},
+		{"broken", func() { files.set(service, "kind: [") }, 1, 0, []string{service}, nil},
+		// The document is in the cache, and so is its file's content.
+		{"back", func() { files.set(service, "# a comment\n"+fleetService("project-3", 7, "2")) }, 0, 1, nil, nil},
+	}
+	before := first.Objects
+	for _, step := range steps {
+		files.reads = nil
+		step.change()
+		res := mustRender(t, r, files)
+		if res.Stats.Parsed != step.parsed || res.Stats.Rendered != step.rendered {
+			t.Errorf("%s: %+v", step.name, res.Stats)
+		}
+		if diff := cmp.Diff(step.reads, files.reads); diff != "" {
+			t.Errorf("%s: read (-want +got)\n%s", step.name, diff)
+		}
+		if res.Objects == nil {
+			continue
+		}
+		if diff := cmp.Diff(step.objects, changedObjects(before, res.Objects)); diff != "" {
+			t.Errorf("%s: changed (-want +got)\n%s", step.name, diff)
+		}
+		before = res.Objects
+	}
+}
+
+func changedObjects(before, after []plumbline.Object) []string {
+	sums := map[plumbline.Ref]string{}
+	for _, o := range before {
+		sums[o.Ref] = o.Checksum
+	}
+	var out []string
+	for _, o := range after {
+		if sums[o.Ref] != o.Checksum {
+			out = append(out, o.Ref.String())
+		}
+		delete(sums, o.Ref)
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(sums), plumbline.Ref.Compare) {
+		out = append(out, "gone: "+ref.String())
+	}
+	return out
+}
+
+// TestMovedFileIsNotRead: a file under another name is the same content.
+func TestMovedFileIsNotRead(t *testing.T) {
+	t.Parallel()
+	files := fleet(3)
+	r := newRenderer(t)
+	first := mustRender(t, r, newHashedFS(files))
+	files["env/other/moved.yaml"] = files["env/project-1/service-00001.yaml"]
+	delete(files, "env/project-1/service-00001.yaml")
+	moved := newHashedFS(files)
+	res := mustRender(t, r, moved)
+	if len(moved.reads) > 0 || res.Stats.Parsed > 0 || len(changedObjects(first.Objects, res.Objects)) > 0 {
+		t.Errorf("read %v, %+v, changed %v", moved.reads, res.Stats, changedObjects(first.Objects, res.Objects))
+	}
+	for _, o := range res.Objects {
+		if o.Service == "service-1" && o.Origin.Path != "env/other/moved.yaml" {
+			t.Errorf("%s is from %s", o.Ref, o.Origin)
+		}
+	}
+}
