@@ -12,7 +12,8 @@ import (
 // The outbox's times and limits.
 const (
 	// Window is how long a change waits for the next one of its key, so that
-	// many within it become one write.
+	// many within it become one write. The first status of a key, and the end of
+	// what is pending, go at once.
 	Window = time.Second
 	// ProgressGap is the least time between two pending statuses of a key: what
 	// changes between them is only a number in the description.
@@ -110,9 +111,13 @@ func (o *Outbox) Next(now time.Time) (plumbline.Status, bool, time.Time) {
 
 // due is when the wanted status may be sent.
 func (it *Item) due() time.Time {
-	due := it.Since.Add(Window)
-	if a := it.Accepted; a != nil && a.State == plumbline.StatusPending && it.Wanted.State == plumbline.StatusPending {
-		due = latest(due, a.Time.Add(ProgressGap))
+	due := it.Since
+	switch a := it.Accepted; {
+	case a == nil:
+	case a.State != plumbline.StatusPending:
+		due = due.Add(Window)
+	case it.Wanted.State == plumbline.StatusPending:
+		due = latest(due.Add(Window), a.Time.Add(ProgressGap))
 	}
 	return latest(due, it.NotBefore)
 }

@@ -63,23 +63,34 @@ func TestManyChangesBecomeOneWrite(t *testing.T) {
 	t.Parallel()
 	var o Outbox
 	idle(t, &o, 0)
-	o.Want(wish(1, pending, "applying", 0))
-	o.Want(wish(1, pending, "applying 5 of 9", 0.3))
-	waits(t, &o, 0.5, 1)
-	o.Want(wish(1, success, "in sync", 0.9))
-	accept(t, &o, 1, "in sync")
-	idle(t, &o, 2)
+	o.Want(wish(1, success, "no drift, healed 1", 0))
+	accept(t, &o, 0, "no drift, healed 1")
+	o.Want(wish(1, success, "no drift, healed 2", 3))
+	o.Want(wish(1, failure, "1 field drifted", 3.3))
+	waits(t, &o, 3.5, 4)
+	o.Want(wish(1, success, "no drift, healed 3", 3.9))
+	accept(t, &o, 4, "no drift, healed 3")
+	idle(t, &o, 5)
 }
 
-func TestPostedPendingIsFollowed(t *testing.T) {
+// What was never posted is not history: the newest wish is the first status.
+func TestFirstStatusIsTheNewestWish(t *testing.T) {
 	t.Parallel()
 	var o Outbox
 	o.Want(wish(1, pending, "applying", 0))
-	s := sends(t, &o, 1, "applying")
-	o.Want(wish(1, success, "in sync", 1.1)) // while the write is on its way
+	o.Want(wish(1, success, "in sync", 0))
+	accept(t, &o, 0, "in sync")
+	idle(t, &o, 1)
+}
+
+func TestPostedPendingIsFollowedAtOnce(t *testing.T) {
+	t.Parallel()
+	var o Outbox
+	o.Want(wish(1, pending, "applying", 0))
+	s := sends(t, &o, 0, "applying")
+	o.Want(wish(1, success, "in sync", 0.1)) // while the write is on its way
 	o.Accepted(s.Key(), s)
-	waits(t, &o, 1.2, 2.1)
-	accept(t, &o, 2.1, "in sync")
+	accept(t, &o, 0.2, "in sync")
 	idle(t, &o, 3)
 }
 
