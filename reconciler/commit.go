@@ -251,6 +251,9 @@ func (r *Reconciler) save(ctx context.Context, soft bool) error {
 	}
 	r.rec.Saved = r.o.Now().UTC()
 	if err := r.o.Store.Save(ctx, r.inv, &r.rec, soft); err != nil {
+		if errors.Is(err, state.ErrTaken) {
+			r.taken = err
+		}
 		return err
 	}
 	r.recordDirty = false

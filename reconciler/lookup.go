@@ -65,7 +65,7 @@ func (r *Reconciler) standing(o *plumbline.Object, live drift.Observation) (plum
 	case !owned && r.ours(live):
 		return plumbline.OpConfigure, reasonUncertain
 	default:
-		return planInput{Adopt: r.o.Adopt}.foreign(o)
+		return planInput{Adopt: r.o.Adopt, Installation: r.installation, Environment: r.o.Environment}.foreign(o, live)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
 // posts are the goroutines beside the loop and the ways back from them.
@@ -40,6 +41,19 @@ type posted struct {
 // head is applied or cannot be. The Result is of the last commit processed. A
 // Reconciler runs once.
 func (r *Reconciler) Run(ctx context.Context) (Result, error) {
+	for {
+		res, err := r.session(ctx)
+		if r.o.Once || !errors.Is(err, state.ErrTaken) {
+			return res, err
+		}
+		// A one-shot apply may have been at it: what it left is where we are.
+		r.log.Warn("the inventory was changed by someone else; it is read again")
+		*r = *New(r.o)
+	}
+}
+
+// session is a run from one reading of the inventory to its end.
+func (r *Reconciler) session(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.posts = posts{lifetime: ctx, loaded: make(chan loaded, 1), posted: make(chan posted, 1)}
 	defer func() {
@@ -88,12 +102,21 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 		if r.head.rendered != nil && !r.head.done && !now.Before(r.head.retry) {
 			last = r.process(ctx)
 		}
+		if r.taken != nil && !r.o.Once {
+			return last, r.taken
+		}
 		actAt := r.act(ctx)
 		if r.o.Once && r.head.settled() {
 			r.finish(ctx)
 			return last, last.Err
 		}
-		next := earliest(actAt, fetchAt, r.wakeHead(), r.saveSoon(ctx), r.pump(ctx))
+		next := earliest(actAt, r.wakeHead(), r.saveSoon(ctx), r.pump(ctx))
+		if !r.posts.loading {
+			next = earliest(next, fetchAt)
+		}
+		if next.IsZero() {
+			next = now.Add(r.o.Interval)
+		}
 		timer.Reset(max(0, next.Sub(r.o.Now())))
 		select {
 		case <-ctx.Done():
@@ -259,7 +282,7 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		before[ref] = *d
 	}
 	res := r.guarded(ctx, h.commit, *h.rendered)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || (r.taken != nil && !r.o.Once) {
 		return res
 	}
 	for _, out := range res.Outcomes {

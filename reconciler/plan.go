@@ -71,12 +71,12 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 	case !live:
 		return plumbline.OpCreate, reasonNew
 	case listed && e.Owned() && seen.UID != e.UID:
-		return in.foreign(o)
+		return in.foreign(o, seen)
 	case !listed || !e.Owned():
 		if seen.Ours(in.Installation, in.Environment) {
 			return plumbline.OpConfigure, reasonUncertain
 		}
-		return in.foreign(o)
+		return in.foreign(o, seen)
 	case e.Checksum == "":
 		return plumbline.OpConfigure, reasonUncertain
 	case e.Checksum != o.Checksum:
@@ -97,8 +97,10 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 }
 
 // foreign decides on a live object that is not ours.
-func (in planInput) foreign(o *plumbline.Object) (plumbline.Op, string) {
+func (in planInput) foreign(o *plumbline.Object, seen drift.Observation) (plumbline.Op, string) {
 	switch {
+	case o.System && seen.Own != nil && seen.Installation == in.Installation && seen.Environment != in.Environment:
+		return plumbline.OpKeep, "environment " + seen.Environment + " keeps it"
 	case in.Adopt && o.Control.Adopt:
 		return plumbline.OpConfigure, reasonAdopt
 	case sharable(o):
