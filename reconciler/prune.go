@@ -35,6 +35,8 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 		case !live:
 			// Out of the watch: gone, or without our labels. Only the API
 			// server knows, and prune asks it.
+		case seen.UID == e.UID && seen.Deleting:
+			ch.Op, ch.Reason = plumbline.OpKeep, "its deletion waits for a finalizer"
 		case seen.UID != e.UID:
 			ch.Op, ch.Reason = plumbline.OpSkip, "another object stands in its place; it is let go"
 			r.forget(ch.Ref)

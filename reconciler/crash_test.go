@@ -1,0 +1,132 @@
+package reconciler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plumbline-dev/plumbline/reconciler"
+)
+
+// errKilled is what the requests of a process meet that was killed.
+var errKilled = errors.New("the process was killed")
+
+// cut kills a process at one of its writes: from then on no request of it gets
+// through.
+type cut struct {
+	mu     sync.Mutex
+	left   int    // writes that get through
+	reach  bool   // the write at which it dies reaches the server; its answer is lost
+	killed func() // called once
+	dead   bool
+}
+
+func (c *cut) between(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+	c.mu.Lock()
+	if c.dead {
+		c.mu.Unlock()
+		return nil, errKilled
+	}
+	last := false
+	if r.Method != http.MethodGet {
+		last = c.left == 0
+		c.left--
+	}
+	if !last {
+		c.mu.Unlock()
+		return send()
+	}
+	c.dead = true
+	c.mu.Unlock()
+	defer c.killed()
+	if c.reach {
+		if resp, err := send(); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	return nil, errKilled
+}
+
+// killedAt runs a one-shot process that dies at its nth write, and tells
+// whether it came to that.
+func (w *world) killedAt(n int, reach bool) bool {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	c := &cut{left: n, reach: reach, killed: cancel}
+	w.between = c.between
+	o := w.options()
+	o.Once = true
+	_, err := reconciler.New(o).Run(ctx)
+	w.between = nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dead && err != nil {
+		w.t.Fatal(err)
+	}
+	return c.dead
+}
+
+// TestKilledAtEachWrite kills a run that changes, adds and deletes at each of
+// its writes, of objects and of state, before and after the write reached the
+// server. The next process has another commit, which deletes one of the objects
+// that the killed one was about to add.
+func TestKilledAtEachWrite(t *testing.T) {
+	t.Parallel()
+	for _, reach := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reached=%v", reach), func(t *testing.T) {
+			t.Parallel()
+			for n := 0; ; n++ {
+				w := newWorld(t)
+				w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "extra.yaml": extraFile})
+				w.sent()
+				w.commit(map[string]string{"settings.yaml": settingsIs("green"), "token.yaml": tokenFile, "new.yaml": configMap("new", "1")})
+				if !w.killedAt(n, reach) {
+					if n < 8 {
+						t.Errorf("the run had %d writes only", n)
+					}
+					return
+				}
+				w.superset()
+				w.commit(map[string]string{"settings.yaml": settingsIs("green"), "new.yaml": configMap("new", "2")})
+				w.sent()
+				w.converged(n, map[string]string{"settings": "green", "new": "2"})
+			}
+		})
+	}
+}
+
+// configMap is a ConfigMap of one value.
+func configMap(name, value string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: NS}\ndata: {color: \"" + value + "\"}\n"
+}
+
+// converged checks that ConfigMaps of these values, and nothing else, are live
+// and in the inventory, and that another process has nothing to do.
+func (w *world) converged(at any, want map[string]string) {
+	w.t.Helper()
+	var names []string
+	for name, color := range want {
+		names = append(names, "ConfigMap "+name)
+		data, _ := w.get(configMaps, name).Object["data"].(map[string]any)
+		if data["color"] != color {
+			w.t.Errorf("%v: %s is %v, want %s", at, name, data, color)
+		}
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(names, w.live(configMaps, secrets)); diff != "" {
+		w.t.Errorf("%v: live objects (-want +got):\n%s", at, diff)
+	}
+	if diff := cmp.Diff(names, w.listed()); diff != "" {
+		w.t.Errorf("%v: inventory (-want +got):\n%s", at, diff)
+	}
+	if _, sent := w.sent(); len(sent) > 0 {
+		w.t.Errorf("%v: a second process sent %q", at, sent)
+	}
+}
