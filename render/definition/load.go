@@ -147,7 +147,11 @@ func (s *safety) keys(n *yaml.Node) {
 }
 
 func (s *safety) duplicate(k, first *yaml.Node) {
-	s.p.errorf(CodeDuplicateKey, posOf(k), "key %q is there twice: remove one", k.Value)
+	key := "this key"
+	if isDataKey(k.Value) { // what is no key may be a secret value without its blank
+		key = "key " + strconv.Quote(k.Value)
+	}
+	s.p.errorf(CodeDuplicateKey, posOf(k), "%s is there twice: remove one", key)
 	s.p.relate(posOf(first))
 }
 

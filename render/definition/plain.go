@@ -137,8 +137,14 @@ func dropEmptyBundles(v any) {
 // print.
 func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	out := map[string]any{}
+	for _, section := range []string{"data", "stringData"} {
+		r.secretSection(get(root, section), section)
+	}
 	if data, ok := p.Fields["data"].(map[string]any); ok {
 		for k, v := range data {
+			if !isDataKey(k) {
+				continue // said already
+			}
 			text, ok := v.(string)
 			raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 			if !ok || err != nil {
@@ -150,6 +156,9 @@ func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	}
 	if data, ok := p.Fields["stringData"].(map[string]any); ok {
 		for k, v := range data {
+			if !isDataKey(k) {
+				continue // said already
+			}
 			text, ok := v.(string)
 			if !ok {
 				r.errorf(CodeType, secretKeyPos(root, "stringData", k), "stringData.%s must be text: quote it", k)
@@ -161,17 +170,30 @@ func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	delete(p.Fields, "stringData")
 	delete(p.Fields, "data")
 	size := 0
-	for k, v := range out {
+	for _, v := range out {
 		size += len(v.(plumbline.SecretValue).Reveal())
-		if !isDataKey(k) {
-			r.errorf(CodeSecretKey, p.At, "%q is no key of a Secret: expected letters, digits, '-', '_' and '.'", k)
-		}
 	}
 	if size > maxSecret {
 		r.errorf(CodeSecretSize, p.At, "data has %d bytes; a Secret holds at most %d", size, maxSecret)
 	}
 	if len(out) > 0 {
 		p.Fields["data"] = out
+	}
+}
+
+// secretSection checks the form of data or stringData.
+func (r *reader) secretSection(n *yaml.Node, section string) {
+	if n == nil || isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.wrongType(n, section, "a mapping of keys to values")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i]; k.Tag != mergeTag && !isDataKey(k.Value) {
+			r.badKey(posOf(k))
+		}
 	}
 }
 
@@ -264,7 +286,7 @@ func (r *reader) scalarValue(n *yaml.Node) any {
 	case "!!null":
 		return nil
 	}
-	r.errorf(CodeTag, posOf(n), "the tag %q has no meaning here: write the value without it", n.Tag)
+	r.errorf(CodeTag, posOf(n), "the tag %s has no meaning here: write the value without it", r.shown(n.Tag))
 	return nil
 }
 

@@ -87,9 +87,9 @@ func (r *reader) unknownField(k *yaml.Node, what string, known []string) {
 	case isStorage(k.Value):
 		r.errorf(CodeStateful, posOf(k), "%s asks for storage with %q: services are stateless, keep data in a service of its own outside of this language", what, k.Value)
 	case r.form == FormSpaceCloud:
-		r.warnf(CodeUnknownField, posOf(k), "%s has no field %q, it is ignored%s", what, k.Value, hint)
+		r.warnf(CodeUnknownField, posOf(k), "%s has no field %s, it is ignored%s", what, r.key(k.Value), hint)
 	default:
-		r.errorf(CodeUnknownField, posOf(k), "%s has no field %q%s", what, k.Value, hint)
+		r.errorf(CodeUnknownField, posOf(k), "%s has no field %s%s", what, r.key(k.Value), hint)
 	}
 }
 
@@ -181,6 +181,15 @@ func (r *reader) shown(v string) string {
 		v = v[:40] + "…"
 	}
 	return strconv.Quote(v)
+}
+
+// key quotes a key for a message. In a secret, what cannot be a key may be a
+// value: {PASSWORD:hunter2} without a blank is a key alone.
+func (r *reader) key(k string) string {
+	if r.private && !isDataKey(k) {
+		return "of a name that is not shown"
+	}
+	return strconv.Quote(k)
 }
 
 // enum takes one of allowed, and says the nearest of them otherwise.

@@ -63,18 +63,24 @@ func (r *reader) secretData(n *yaml.Node, out *Secret) {
 	size := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
-		v := r.text(n.Content[i+1], "data."+k.Value)
-		size += len(v.Value)
 		if !isDataKey(k.Value) {
-			r.errorf(CodeSecretKey, posOf(k), "%q is no key of a Secret: expected letters, digits, '-', '_' and '.'", k.Value)
+			r.badKey(posOf(k))
 			continue
 		}
+		v := r.text(n.Content[i+1], "data."+k.Value)
+		size += len(v.Value)
 		out.Data = append(out.Data, SecretEntry{Key: k.Value, Value: plumbline.NewSecretValue(v.Value), At: posOf(k)})
 	}
 	if size > maxSecret {
 		r.errorf(CodeSecretSize, posOf(n), "data has %d bytes; a Secret holds at most %d", size, maxSecret)
 	}
 	slices.SortFunc(out.Data, func(a, b SecretEntry) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+// badKey does not show the key: a value that slipped into its place looks the
+// same.
+func (r *reader) badKey(at Pos) {
+	r.errorf(CodeSecretKey, at, "this is no key of a Secret: expected letters, digits, '-', '_' and '.', then a colon and a blank")
 }
 
 // secretShape checks that path and keys fit the type.
