@@ -117,9 +117,10 @@ func (f *fence) run(memory filesys.FileSystem, dir string) (out []byte, err erro
 	return objects.AsYaml()
 }
 
-// detour is how kustomize begins an error about a directory: with the reason
-// why it is not a file.
-var detour = regexp.MustCompile(`accumulation err='.*': `)
+// detour is what of kustomize's messages helps nobody: the reason why a
+// directory is not a file; and what it could not read, whole, which no list of
+// secret values can know.
+var detour = regexp.MustCompile(`accumulation err='.*': |(?s: with config: ` + "`.*?`" + `)| from \[(?s:.*)\]| \[[0-9 ]+\]`)
 
 // message makes one line of an error of kustomize.
 func message(err error, s *secrets) string {
