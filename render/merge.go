@@ -97,7 +97,7 @@ func sortedObjects(list []*unit) merged {
 			entries = append(entries, entry{u, n})
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int {
+	slices.SortFunc(entries, func(a, b entry) int {
 		x, y := &a.owner.objects[a.n], &b.owner.objects[b.n]
 		if x.Wave != y.Wave {
 			return int(x.Wave - y.Wave)

@@ -6,7 +6,6 @@ package pod
 
 import (
 	"encoding/json"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -65,17 +64,18 @@ func Meta(in Input) metav1.ObjectMeta {
 
 // proxyConfig makes Envoy keep the wanted statistics, and the pod wait for it.
 func proxyConfig(prefixes []string) string {
-	type matcher struct {
-		Prefixes []string `json:"inclusionPrefixes"`
+	b := []byte(`{"holdApplicationUntilProxyStarts":true,"proxyStatsMatcher":{"inclusionPrefixes":[`)
+	for i, p := range prefixes {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		quoted, err := json.Marshal(p)
+		if err != nil { // text always encodes
+			continue
+		}
+		b = append(b, quoted...)
 	}
-	b, err := json.Marshal(struct {
-		Hold    bool    `json:"holdApplicationUntilProxyStarts"`
-		Matcher matcher `json:"proxyStatsMatcher"`
-	}{true, matcher{prefixes}})
-	if err != nil {
-		return ""
-	}
-	return string(b)
+	return string(append(b, "]}}"...))
 }
 
 // Spec is the pod. Containers are in the order of the tasks.
@@ -143,6 +143,3 @@ func millicores(n int) resource.Quantity {
 func mebibytes(n int) resource.Quantity {
 	return *resource.NewQuantity(int64(n)<<20, resource.BinarySI)
 }
-
-// PortNumber is a port in the form of policies.
-func PortNumber(n int) string { return strconv.Itoa(n) }
