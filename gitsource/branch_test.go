@@ -323,19 +323,23 @@ func must(t testing.TB, err error) {
 // TestManyPushes: a pack a push, and still few packs.
 func TestManyPushes(t *testing.T) {
 	t.Parallel()
+	const pushes = maxPacks + 5
 	repo := gittest.New(t)
+	var stream strings.Builder
+	for i := range pushes {
+		fmt.Fprintf(&stream, "commit refs/heads/all\ncommitter Ada <ada@example.com> %d +0000\ndata 0\nM 100644 inline d%d/a.yaml\ndata <<END\n%d\nEND\n", 1_700_000_000+i, i%7, i)
+	}
+	repo.BareInput([]byte(stream.String()), "fast-import", "--quiet")
+	shas := strings.Fields(repo.Bare("rev-list", "--reverse", "refs/heads/all"))
 	m := open(t, repo.URL())
-	var shas []string
-	for i := range maxPacks + 20 {
-		repo.Write(fmt.Sprintf("d%d/a.yaml", i%7), fmt.Sprintln(i))
-		shas = append(shas, repo.Commit("push"))
-		repo.Git("push", "-q", "origin", "HEAD")
+	for _, sha := range shas {
+		must(t, os.WriteFile(filepath.Join(repo.Dir, "refs/heads/main"), []byte(sha+"\n"), 0o600))
 		fetch(t, m)
 	}
 	list, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.pack"))
 	must(t, err)
-	if len(list) > maxPacks {
-		t.Errorf("%d packs", len(list))
+	if len(shas) != pushes || len(list) > maxPacks {
+		t.Errorf("%d pushes, %d packs", len(shas), len(list))
 	}
 	for i, sha := range shas {
 		if got := read(t, snapshot(t, m, sha), fmt.Sprintf("d%d/a.yaml", i%7)); got != fmt.Sprintln(i) {
@@ -451,8 +455,9 @@ func TestOnlyWhatIsNewIsFetched(t *testing.T) {
 	t.Parallel()
 	transports(t, func(t *testing.T, repo *gittest.Repo, open func(...func(*Options)) *Mirror) {
 		for i := range 20 {
-			repo.CommitFiles(fmt.Sprintf("d%d/a.yaml", i), fmt.Sprintln(i))
+			repo.Write(fmt.Sprintf("d%d/a.yaml", i), fmt.Sprintln(i))
 		}
+		repo.CommitFiles("b.yaml", "b\n")
 		m := open()
 		fetch(t, m)
 		repo.CommitFiles("d3/a.yaml", "new\n")

@@ -200,7 +200,7 @@ func denied(t *testing.T, err error, words ...string) {
 // one commit and to others. Nothing is lost.
 func TestRaces(t *testing.T) {
 	t.Parallel()
-	const reporters, each = 3, 5
+	const reporters, each = 3, 3
 	for _, transport := range []string{"file", "https"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
@@ -319,7 +319,7 @@ func TestManyPosts(t *testing.T) {
 	repo := gittest.New(t)
 	list := commits(repo, 2)
 	r := reporter(t, repo.URL())
-	for i := range maxPacks + 15 {
+	for i := range maxPacks + 5 {
 		s := status(list[i%2], "plumbline/a", plumbline.StatusPending)
 		s.Description = fmt.Sprint(i)
 		post(t, r, s)
