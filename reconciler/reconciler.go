@@ -204,7 +204,7 @@ type Reconciler struct {
 	lookedAtAll bool   // every object of the inventory was judged once
 	lastLoadErr string // to say it once
 	lastDrift   plumbline.Status
-	taken       error  // someone else wrote our inventory: it must be read again
+	taken       error // someone else wrote our inventory: it must be read again
 	posts       posts
 }
 
