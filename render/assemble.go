@@ -13,8 +13,8 @@ import (
 // assembly is one run over what changed.
 type assembly struct {
 	*Renderer
-	rendered, reused int  // services
-	structural       bool // something changed that concerns more than one unit
+	rendered   int  // services
+	structural bool // something changed that concerns more than one unit
 }
 
 // overview is what is known of all services together. It stays as it is while

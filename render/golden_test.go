@@ -6,8 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -302,20 +300,4 @@ func TestShop(t *testing.T) {
 	}, modes); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// writeTree puts an archive's input where os.DirFS reads it.
-func writeTree(t *testing.T, files fstest.MapFS) fs.FS {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, files[name].Data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return os.DirFS(dir)
 }

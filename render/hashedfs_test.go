@@ -24,7 +24,7 @@ func newHashedFS(files fstest.MapFS) *hashedFS {
 	return h
 }
 
-func (h *hashedFS) build(dir string) string {
+func (h *hashedFS) build(dir string) {
 	entries, err := fs.ReadDir(h.MapFS, dir)
 	if err != nil {
 		panic(err)
@@ -38,16 +38,15 @@ func (h *hashedFS) build(dir string) string {
 			h.hashes[name] = hashOf(string(h.MapFS[name].Data))
 		}
 	}
-	return h.sum(dir)
+	h.sum(dir)
 }
 
-func (h *hashedFS) sum(dir string) string {
+func (h *hashedFS) sum(dir string) {
 	var all strings.Builder
 	for _, e := range h.lists[dir] {
 		all.WriteString(e.Name() + "\x00" + h.hashes[path.Join(dir, e.Name())])
 	}
 	h.hashes[dir] = hashOf(all.String())
-	return h.hashes[dir]
 }
 
 // set changes a file that is there.

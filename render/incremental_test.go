@@ -145,10 +145,16 @@ func TestOnlyWhatChanged(t *testing.T) {
 		objects          []string // whose checksum changes
 	}{
 		{"nothing", func() {}, 0, 0, nil, nil},
-		{"image", func() { files.set(service, fleetService("project-3", 7, "2")) }, 1, 1,
-			[]string{service}, []string{"serving.knative.dev/Service project-3/service-7-v1"}},
-		{"comment", func() { files.set(service, "# a comment\n"+fleetService("project-3", 7, "2")) }, 1, 1,
-			[]string{service}, nil},
+		{
+			"image", func() { files.set(service, fleetService("project-3", 7, "2")) }, 1, 1,
+			[]string{service},
+			[]string{"serving.knative.dev/Service project-3/service-7-v1"},
+		},
+		{
+			"comment", func() { files.set(service, "# a comment\n"+fleetService("project-3", 7, "2")) }, 1, 1,
+			[]string{service},
+			nil,
+		},
 		{"secret", func() {
 			files.set("env/project-3/secret-00007.yaml", strings.Replace(fleetSecret("project-3", 7), "example-only", "changed", 1))
 		}, 1, 1, []string{"env/project-3/secret-00007.yaml"}, []string{"Secret project-3/secret-7", "serving.knative.dev/Service project-3/service-7-v1"}},

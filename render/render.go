@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -123,12 +124,23 @@ type state struct {
 func newState() state { return state{tree: newTree(), index: newIndex(), units: newUnits()} }
 
 // New makes a Renderer.
+//
+// An error is an environment or a gateway that is no name, of KindUsage.
 func New(opts Options) (*Renderer, error) {
 	if opts.Environment == "" {
 		opts.Environment = "default"
 	}
 	if opts.Mesh.InjectionLabel == "" {
 		opts.Mesh.InjectionLabel, opts.Mesh.InjectionValue = "istio-injection", "enabled"
+	}
+	if !definition.IsLabel(opts.Environment) {
+		return nil, plumbline.Errorf(plumbline.KindUsage, "set up rendering", "environment %q is not a DNS label", opts.Environment)
+	}
+	for _, g := range opts.Mesh.Gateways {
+		namespace, account, _ := strings.Cut(g, "/")
+		if !definition.IsLabel(namespace) || account == "" {
+			return nil, plumbline.Errorf(plumbline.KindUsage, "set up rendering", "gateway %q: expected <namespace>/<service account>", g)
+		}
 	}
 	r := &Renderer{
 		opts:  opts,

@@ -37,16 +37,14 @@ func (c *serviceCheck) routesOf() {
 // noRoutes shows the document that is missing.
 func (c *serviceCheck) noRoutes() {
 	v := c.versions[len(c.versions)-1]
-	port := 80
-	if p := portsOf(v.def); len(p) > 0 {
-		port = p[0].Address
-	} else {
+	ports := portsOf(v.def)
+	if len(ports) == 0 {
 		return // nothing to route
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "service %s has %d versions and no routes; write a document such as\n", c.name.id, len(c.versions))
 	fmt.Fprintf(&b, "apiVersion: plumbline.dev/v1\nkind: ServiceRoutes\nmetadata: {name: %s, namespace: %s}\nspec:\n  routes:\n  - source: {port: %d}\n    targets:\n",
-		c.name.id, c.name.project, port)
+		c.name.id, c.name.project, ports[0].Address)
 	for i, v := range c.versions {
 		weight := 0
 		if i == 0 {

@@ -126,9 +126,12 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 			"set minReplicas to 1 or more")
 	}
 	for _, t := range s.Triggers {
+		if s.Fixed() {
+			break // no trigger has anything to decide
+		}
 		if t.Type == definition.TriggerRequestsPerSecond || t.Type == definition.TriggerActiveRequests {
 			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is Knative's, and %s runs as a Deployment (%s)", t.Type, v.def.Name(), c.mode.Why),
-				"scale by cpu or memory")
+				"scale by cpu or memory, make maxReplicas equal to minReplicas")
 		}
 	}
 }

@@ -168,14 +168,14 @@ func values(t *testing.T, text []byte) any {
 		t.Fatal(err)
 	}
 	delete(v, "status")
-	return prune(v, "")
+	return prune(v)
 }
 
-func prune(v any, key string) any {
+func prune(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, c := range v {
-			c = prune(c, k)
+			c = prune(c)
 			empty, _ := c.(map[string]any)
 			if c == nil || empty != nil && len(empty) == 0 {
 				delete(v, k)
@@ -185,7 +185,7 @@ func prune(v any, key string) any {
 		}
 	case []any:
 		for i := range v {
-			v[i] = prune(v[i], key)
+			v[i] = prune(v[i])
 		}
 	}
 	return v

@@ -134,7 +134,8 @@ func (r *reader) controlWord(k, v *yaml.Node, c *Control) {
 }
 
 // projectName checks the project of a document.
-func (r *reader) projectName(t Text, what string) bool {
+func (r *reader) projectName(t Text) bool {
+	const what = "the project"
 	switch {
 	case t.Value == "":
 		return false

@@ -73,17 +73,6 @@ func IsSystemNamespace(s string) bool {
 	return strings.HasPrefix(s, "kube-")
 }
 
-// isEnvName tells whether s is a C identifier.
-func isEnvName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !(c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9') {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // isDataKey tells whether s can be a key of a Secret's or ConfigMap's data.
 func isDataKey(s string) bool {
 	if s == "" || len(s) > maxSubdomain || s == "." || strings.HasPrefix(s, "..") {

@@ -9,7 +9,7 @@ func (r *reader) project(e envelope) *Project {
 	if r.form == FormPlumbline {
 		r.mapping(e.spec, "the project", nil, func(_, _ *yaml.Node) bool { return false })
 	}
-	if !r.projectName(out.ID, "the project") {
+	if !r.projectName(out.ID) {
 		return nil
 	}
 	return out

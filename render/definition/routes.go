@@ -35,7 +35,7 @@ func (r *reader) routes(e envelope) *Routes {
 	if len(out.Routes) == 0 {
 		r.errorf(CodeMissing, e.at, "the document needs routes: at least one")
 	}
-	ok := r.projectName(out.Project, "the project")
+	ok := r.projectName(out.Project)
 	if !r.serviceName(out.ID, "the service id") || !ok {
 		return nil
 	}

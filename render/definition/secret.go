@@ -40,7 +40,7 @@ func (r *reader) secret(e envelope) *Secret {
 	})
 	out.Type = SecretType(typ.Value)
 	r.secretShape(out, typ, root)
-	ok := r.projectName(out.Project, "the project")
+	ok := r.projectName(out.Project)
 	if !isSubdomain(out.ID.Value) {
 		if out.ID.Value != "" {
 			r.private = false

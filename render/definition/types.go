@@ -59,6 +59,9 @@ type Scale struct {
 	At       Pos
 }
 
+// Fixed tells whether there is nothing to scale between.
+func (s Scale) Fixed() bool { return s.Min == s.Max }
+
 // TriggerType is what a service is scaled by.
 type TriggerType string
 
@@ -74,8 +77,8 @@ const (
 type Trigger struct {
 	Type   TriggerType
 	Target int // of the two built-in types: per replica
-	// Measure and Value are those of cpu and memory: Utilization (percent of
-	// the request) or AverageValue (a quantity).
+	// Measure is how Value of cpu and memory is meant: in percent of the request,
+	// or as a quantity; in the words of the HorizontalPodAutoscaler.
 	Measure string
 	Value   string
 	At      Pos

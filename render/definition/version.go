@@ -91,7 +91,7 @@ func (r *reader) versionNames(e envelope, v *Version) bool {
 		}
 		r.errorf(CodeMissing, posOf(e.spec), "the service needs %s, as \"v1\"", field)
 	}
-	ok := r.projectName(v.Project, "the project")
+	ok := r.projectName(v.Project)
 	ok = r.serviceName(v.ID, "the service id") && ok
 	if v.Version.Value == "" {
 		return false

@@ -32,7 +32,7 @@ func Deployment(in pod.Input) *appsv1.Deployment {
 			Template: corev1.PodTemplateSpec{ObjectMeta: pod.Meta(in), Spec: pod.Spec(in, containerPort)},
 		},
 	}
-	if len(v.Scale.Triggers) == 0 {
+	if !autoscaled(v) {
 		out.Spec.Replicas = pointer(int32(v.Scale.Min)) //nolint:gosec // at most MaxInt32
 	}
 	return out
@@ -42,9 +42,13 @@ func containerPort(p definition.Port) corev1.ContainerPort {
 	return corev1.ContainerPort{Name: p.Name, ContainerPort: int32(p.Port), Protocol: corev1.ProtocolTCP} //nolint:gosec // 1 to 65535
 }
 
+// autoscaled tells whether something else than the definition decides how many
+// replicas there are.
+func autoscaled(v *definition.Version) bool { return len(v.Scale.Triggers) > 0 && !v.Scale.Fixed() }
+
 // Autoscaler of a version that is scaled by CPU or memory; nil for others.
 func Autoscaler(v *definition.Version) *autoscalingv2.HorizontalPodAutoscaler {
-	if len(v.Scale.Triggers) == 0 {
+	if !autoscaled(v) {
 		return nil
 	}
 	out := &autoscalingv2.HorizontalPodAutoscaler{
