@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,9 @@ func TestForcePush(t *testing.T) {
 		repo.Bare("gc", "-q", "--prune=now") // the server does not know the old head any more
 		if got := fetch(t, m).SHA; got != rewritten {
 			t.Fatalf("head %s, want %s", got, rewritten)
+		}
+		if got := packSizes(t, repo, m); !slices.Equal(got, []int{3, 6}) {
+			t.Errorf("objects in the packs: %v", got)
 		}
 		if !strings.Contains(log.String(), "force-pushed") || !strings.Contains(log.String(), old) {
 			t.Errorf("log %q", &log)
@@ -462,21 +466,50 @@ func TestOnlyWhatIsNewIsFetched(t *testing.T) {
 		fetch(t, m)
 		repo.CommitFiles("d3/a.yaml", "new\n")
 		fetch(t, m)
-		packs, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.idx"))
-		must(t, err)
-		sizes := map[int]bool{}
-		for _, p := range packs {
-			listed := strings.Split(repo.Git("verify-pack", "-v", p), "\n")
-			n := 0
-			for _, line := range listed {
-				if f := strings.Fields(line); len(f) >= 5 && len(f[0]) == 40 {
-					n++
-				}
-			}
-			sizes[n] = true
-		}
-		if len(packs) != 2 || !sizes[4] {
-			t.Errorf("objects in the packs: %v", sizes)
+		if got := packSizes(t, repo, m); !slices.Equal(got, []int{4, 43}) {
+			t.Errorf("objects in the packs: %v", got)
 		}
 	})
+}
+
+// packSizes are the numbers of objects in the mirror's packs, sorted.
+func packSizes(t *testing.T, repo *gittest.Repo, m *Mirror) []int {
+	t.Helper()
+	packs, err := filepath.Glob(filepath.Join(m.o.Dir, "repo.git/objects/pack/*.idx"))
+	must(t, err)
+	var sizes []int
+	for _, p := range packs {
+		n := 0
+		for line := range strings.SplitSeq(repo.Git("verify-pack", "-v", p), "\n") {
+			if f := strings.Fields(line); len(f) >= 5 && len(f[0]) == 40 {
+				n++
+			}
+		}
+		sizes = append(sizes, n)
+	}
+	slices.Sort(sizes)
+	return sizes
+}
+
+// TestMemoryIsGivenBack: between fetches a mirror keeps no pack open.
+func TestMemoryIsGivenBack(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	sha := repo.CommitFiles("a.yaml", "a\n")
+	m := open(t, repo.URL())
+	fetch(t, m)
+	f := snapshot(t, m, sha)
+	read(t, f, "a.yaml")
+	fetch(t, m)
+	fds, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, os.ErrNotExist) {
+		return // no list of open files on this system
+	}
+	must(t, err)
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, m.o.Dir) && !strings.HasSuffix(to, "/lock") {
+			t.Errorf("%s is open", to)
+		}
+	}
+	read(t, f, "a.yaml")
 }

@@ -314,3 +314,18 @@ func restart(t *rapid.T, o Outbox) Outbox {
 	}
 	return back
 }
+
+// A wish that arises while a write is on its way has a window of its own.
+func TestWindowAfterAWrite(t *testing.T) {
+	t.Parallel()
+	var o Outbox
+	o.Want(wish(1, success, "no drift", 0))
+	accept(t, &o, 0, "no drift")
+	o.Want(wish(1, failure, "1 field drifted", 3))
+	s := sends(t, &o, 4, "1 field drifted")
+	o.Want(wish(1, success, "healed", 4.1))
+	o.Accepted(s.Key(), s)
+	waits(t, &o, 4.2, 5.1)
+	accept(t, &o, 5.1, "healed")
+	idle(t, &o, 6)
+}
