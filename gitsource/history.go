@@ -42,7 +42,7 @@ func (m *Mirror) haves(store *odb.Store) ([]plumbing.Hash, error) {
 		}
 		if n >= next {
 			haves = append(haves, h)
-			next = n + 1000000
+			next = n*2 + 1
 		}
 		if len(c.Parents) == 0 {
 			break

@@ -91,7 +91,7 @@ func (m *Mirror) Fetch(ctx context.Context) (plumbline.Commit, error) {
 	if err != nil {
 		return plumbline.Commit{}, err
 	}
-	// what the last revision needed is not needed any more
+	store.Release() // what the last revision needed is not needed any more
 	var head plumbline.Commit
 	if err = m.damaged(); err == nil {
 		head, err = m.fetch(ctx, store)

@@ -323,9 +323,9 @@ func TestWindowAfterAWrite(t *testing.T) {
 	accept(t, &o, 0, "no drift")
 	o.Want(wish(1, failure, "1 field drifted", 3))
 	s := sends(t, &o, 4, "1 field drifted")
-	o.Want(wish(1, success, "healed", 4.1))
+	o.Want(wish(1, success, "healed", 4.5))
 	o.Accepted(s.Key(), s)
-	waits(t, &o, 4.2, 5.1)
-	accept(t, &o, 5.1, "healed")
+	waits(t, &o, 4.6, 5.5)
+	accept(t, &o, 5.5, "healed")
 	idle(t, &o, 6)
 }
