@@ -23,6 +23,10 @@ func (m *merged) update(removed, added []*unit) []plumbline.Object {
 		return m.objects
 	}
 	fresh := sortedObjects(added)
+	if len(m.objects) == 0 {
+		*m = fresh
+		return m.objects
+	}
 	out := merged{
 		objects: make([]plumbline.Object, 0, len(m.objects)+len(fresh.objects)),
 		owners:  make([]*unit, 0, len(m.objects)+len(fresh.objects)),
