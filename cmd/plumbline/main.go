@@ -44,8 +44,7 @@ type streams struct {
 func run(ctx context.Context, args []string, s streams) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			reportPanic(s.err, r)
-			code = plumbline.KindInternal.ExitCode()
+			code = exitCode(panicked(s.err, r))
 		}
 	}()
 	a := &app{streams: s, now: time.Now}
@@ -60,9 +59,10 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	return exitCode(err)
 }
 
-// reportPanic says where a panic came from, without its value, which may be
-// anything.
-func reportPanic(w io.Writer, r any) {
+// panicked says where a panic came from, without its value, which may be
+// anything, and makes it an error that needs no more words. The runtime would
+// print the value.
+func panicked(w io.Writer, r any) error {
 	what := fmt.Sprintf("a %T", r)
 	if err, ok := r.(runtime.Error); ok {
 		what = err.Error()
@@ -74,7 +74,7 @@ func reportPanic(w io.Writer, r any) {
 		f, more := frames.Next()
 		fmt.Fprintf(w, "\t%s:%d\n", f.Function, f.Line)
 		if !more {
-			return
+			return silent{plumbline.Errorf(plumbline.KindInternal, "", "panic")}
 		}
 	}
 }
@@ -103,16 +103,17 @@ func exitCode(err error) int {
 
 // report prints an error, one line for each of those that are joined in it.
 func (a *app) report(err error) {
-	var said silent
 	switch {
-	case err == nil, errors.Is(err, errDifferent), errors.As(err, &said):
+	case err == nil, errors.Is(err, errDifferent):
 		return
 	case plumbline.Canceled(err):
 		fmt.Fprintln(a.err, "plumbline: interrupted")
 		return
 	}
 	for _, e := range split(err) {
-		fmt.Fprintln(a.err, "plumbline: "+strings.Join(strings.Fields(e.Error()), " "))
+		if said := (silent{}); !errors.As(e, &said) {
+			fmt.Fprintln(a.err, "plumbline: "+strings.Join(strings.Fields(e.Error()), " "))
+		}
 	}
 }
 

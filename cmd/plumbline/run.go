@@ -136,6 +136,11 @@ func (d *daemon) environment(ctx context.Context, env config.Environment) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, j.close()) }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = panicked(d.app.err, r)
+		}
+	}()
 	j.Once = d.once
 	j.Progress = func(e reconciler.Event) { d.metrics.Event(env.Name, e) }
 	r := reconciler.New(j.Options)
