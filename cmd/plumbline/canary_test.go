@@ -198,8 +198,7 @@ func allFiles(t *testing.T, dir string) map[string][]byte {
 
 // brokenSecrets are documents that are wrong in or beside a secret value. In
 // each, VALUE is a canary as it is, SAME the same one each time, QUOTED one in
-// quotes, BASE64 one in base64,
-// and HUGE one with a megabyte around it.
+// quotes, BASE64 one in base64, and HUGE one with a megabyte around it.
 func brokenSecrets() map[string]string {
 	const env = "apiVersion: plumbline.dev/v1\nkind: ServiceSecret\nmetadata: {name: broken, namespace: shop}\nspec:\n"
 	const plain = "apiVersion: v1\nkind: Secret\nmetadata: {name: broken, namespace: shop}\n"
