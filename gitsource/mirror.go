@@ -3,6 +3,7 @@ package gitsource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -202,7 +203,7 @@ func (m *Mirror) settle(ctx context.Context, store *odb.Store, want plumbing.Has
 		_, err = store.Tree(c.Tree)
 	}
 	if odb.IsMissing(err) {
-		err = errors.Join(odb.ErrCorrupt, err)
+		err = fmt.Errorf("%w: %w", odb.ErrCorrupt, err)
 	}
 	if err != nil {
 		return plumbline.Commit{}, &plumbline.Error{Op: op, Kind: plumbline.KindTransient, Err: err}
