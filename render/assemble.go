@@ -211,7 +211,9 @@ func (a *assembly) requireHeaders(o *overview) error {
 				continue
 			}
 			_, _, err := a.units.update(k, []input{{def: s.peer.Origin}}, func(u *unit) error {
-				done, err := a.object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true})
+				// Guards of other environments may rest on it: it stays.
+				keep := definition.Control{Control: plumbline.Control{KeepOnPrune: true}}
+				done, err := a.object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true, control: keep})
 				u.objects = append(u.objects, done)
 				return err
 			})
