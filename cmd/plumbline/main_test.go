@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,11 +11,26 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(suite{m}, map[string]func(){
 		"plumbline": func() {
 			os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 		},
 	})
+}
+
+// suite gives the tests of this binary a directory for the plumbline that they
+// build.
+type suite struct{ m *testing.M }
+
+func (s suite) Run() int {
+	dir, err := os.MkdirTemp("", "plumbline-built-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "make directory:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built.dir = dir
+	return s.m.Run()
 }
 
 // Each script in testdata/script is a story: commands, what they print, and

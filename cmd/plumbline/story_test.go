@@ -1,0 +1,359 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/servers"
+)
+
+// Each archive in testdata/story plays on a real API server and a real Git
+// repository, with the real binary. The commands hide both:
+//
+//	cluster [own]              a stage on the shared API server, or on one of its own
+//	shop                       the files of fixtures/shop, as repo/
+//	edit FILE OLD NEW          in a file, which must hold OLD; \n is a new line
+//	git-commit MESSAGE         commits and pushes repo/; commit1, commit2, … in all output
+//	git-push-to BRANCH         pushes the last commit to another branch
+//	exits CODE plumbline ARGS  runs the binary to its end
+//	start ARGS, stop, kill     `plumbline run` in the background; stop wants exit 0
+//	log                        what it has said
+//	get PATH                   asks it over HTTP
+//	wait-status COMMIT CONTEXT STATE REGEXP, statuses COMMIT
+//	mark, requests CLASS…      requests of the product since the mark, sorted
+//	create-live FILE, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
+//	live OBJECT FIELD, wait-live OBJECT FIELD VALUE
+//	versions                   resourceVersions of all that Plumbline applied
+//	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
+//
+// Without a plumbline.yaml in the archive there is one with the environment
+// production at environments/production and statuses in Git notes. See stage
+// for the words that are translated.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/story",
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Values[storyKey{}] = &story{t: e.T().(testing.TB), dir: e.WorkDir}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"cluster":        told(0, 1, (*story).cluster),
+			"shop":           told(0, 0, (*story).shop),
+			"edit":           told(3, 3, (*story).edit),
+			"git-commit":     told(1, 1, (*story).gitCommit),
+			"exits":          told(2, 99, (*story).exits),
+			"start":          told(0, 99, (*story).startDaemon),
+			"stop":           told(0, 0, (*story).stopDaemon),
+			"kill":           told(0, 0, (*story).killDaemon),
+			"log":            told(0, 0, (*story).showLog),
+			"get":            told(1, 1, (*story).get),
+			"wait-status":    told(4, 4, (*story).waitStatus),
+			"statuses":       told(1, 1, (*story).showStatuses),
+			"mark":           told(0, 0, (*story).setMark),
+			"requests":       told(1, 9, (*story).showRequests),
+			"create-live":    told(1, 1, (*story).createLive),
+			"edit-live":      told(3, 3, (*story).editLive),
+			"delete-live":    told(1, 1, (*story).deleteLive),
+			"live":           told(2, 2, (*story).showLive),
+			"wait-live":      told(3, 3, (*story).waitLive),
+			"versions":       told(0, 0, (*story).versions),
+			"kubeconfig-for": told(2, 2, (*story).kubeconfigFor),
+		},
+	})
+}
+
+type storyKey struct{}
+
+// story is the stage of one archive, once `cluster` has set it.
+type story struct {
+	*stage
+	ts  *testscript.TestScript
+	t   testing.TB
+	dir string
+}
+
+// told makes a command of the archive of a method.
+func told(least, most int, do func(*story, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < least || len(args) > most {
+			ts.Fatalf("usage: see TestStories")
+		}
+		st := ts.Value(storyKey{}).(*story)
+		st.ts = ts
+		do(st, args)
+	}
+}
+
+func (st *story) say(text string) {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	_, err := io.WriteString(st.ts.Stdout(), text)
+	st.ts.Check(err)
+}
+
+func (st *story) cluster(args []string) {
+	c := (*servers.ClusterHandle)(nil)
+	switch {
+	case len(args) == 0:
+		c = servers.Cluster(st.t)
+	case args[0] == "own":
+		c = servers.Own(st.t).ClusterHandle
+	default:
+		st.ts.Fatalf("cluster: %q is not own", args[0])
+	}
+	st.stage = newStage(st.t, st.dir, c)
+	config := defaultConfig
+	if data, err := os.ReadFile(st.path("plumbline.yaml")); err == nil {
+		config = string(data)
+	}
+	config = strings.ReplaceAll(config, "$REPOSITORY", "file://"+st.origin())
+	config = strings.ReplaceAll(config, "plumbline-system", st.namespace)
+	st.ts.Check(os.WriteFile(st.path("plumbline.yaml"), []byte(config), 0o600))
+}
+
+const defaultConfig = `apiVersion: plumbline.dev/v1
+kind: Config
+source: {url: $REPOSITORY, branch: main, interval: 1s}
+environments:
+- {name: production, path: environments/production}
+forge: {kind: notes}
+namespace: plumbline-system
+server: {listen: "127.0.0.1:0"}
+`
+
+func (st *story) shop([]string) {
+	st.ts.Check(os.CopyFS(st.repo(), os.DirFS(filepath.Join("..", "..", "fixtures", "shop"))))
+}
+
+func (st *story) edit(args []string) {
+	path := st.ts.MkAbs(args[0])
+	text := st.ts.ReadFile(args[0])
+	args[1], args[2] = strings.ReplaceAll(args[1], `\n`, "\n"), strings.ReplaceAll(args[2], `\n`, "\n")
+	if !strings.Contains(text, args[1]) {
+		st.ts.Fatalf("edit: %s does not hold %q", args[0], args[1])
+	}
+	st.ts.Check(os.WriteFile(path, []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+func (st *story) gitCommit(args []string) {
+	st.commit(strings.ReplaceAll(args[0], `\n`, "\n"))
+}
+
+func (st *story) exits(args []string) {
+	if args[1] != "plumbline" {
+		st.ts.Fatalf("exits: only plumbline")
+	}
+	code, out, errs := st.plumbline(st.expand(args[2:])...)
+	st.say(out)
+	_, err := io.WriteString(st.ts.Stderr(), errs)
+	st.ts.Check(err)
+	if strconv.Itoa(code) != args[0] {
+		st.ts.Fatalf("exit code %d, want %s\n%s%s", code, args[0], out, errs)
+	}
+}
+
+// expand gives commits their SHA.
+func (st *story) expand(args []string) []string {
+	out := slices.Clone(args)
+	for i := range out {
+		for n, sha := range st.commits {
+			out[i] = strings.ReplaceAll(out[i], fmt.Sprintf("commit%d", n+1), sha)
+		}
+	}
+	return out
+}
+
+func (st *story) startDaemon(args []string) {
+	st.start(append([]string{"--config", "plumbline.yaml"}, args...)...)
+}
+func (st *story) stopDaemon([]string) { st.say(st.stop()) }
+func (st *story) killDaemon([]string) { st.kill() }
+func (st *story) showLog([]string)    { st.say(st.log()) }
+
+func (st *story) get(args []string) {
+	req, err := http.NewRequestWithContext(st.t.Context(), http.MethodGet, "http://"+st.address()+args[0], nil)
+	st.ts.Check(err)
+	res, err := http.DefaultClient.Do(req)
+	st.ts.Check(err)
+	body, err := io.ReadAll(res.Body)
+	st.ts.Check(errors.Join(err, res.Body.Close()))
+	st.say(fmt.Sprintf("%d %s", res.StatusCode, body))
+}
+
+func (st *story) waitStatus(args []string) {
+	want := regexp.MustCompile(args[3])
+	st.await("status", func() (bool, string) {
+		var newest plumbline.Status
+		all := st.statuses(args[0])
+		for _, s := range all {
+			if s.Context == args[1] {
+				newest = s
+			}
+		}
+		return string(newest.State) == args[2] && want.MatchString(newest.Description), fmt.Sprint(all)
+	})
+}
+
+// statuses of a commit, in the order in which they were posted, as anyone with
+// a clone can read them.
+func (st *story) statuses(commit string) []plumbline.Status {
+	note, err := st.tryGit(st.origin(), "notes", "--ref=plumbline", "show", st.expand([]string{commit})[0])
+	if err != nil {
+		return nil // no status yet
+	}
+	var out []plumbline.Status
+	for line := range strings.Lines(note) {
+		var s plumbline.Status
+		st.ts.Check(json.Unmarshal([]byte(line), &s))
+		s.Description = st.ours(s.Description)
+		out = append(out, s)
+	}
+	return out
+}
+
+// Times change, and so does how many objects the shop comes to.
+var (
+	clockTime  = regexp.MustCompile(`\d\d:\d\dZ`)
+	manyOthers = regexp.MustCompile(`\d{2,} (of|objects)`)
+)
+
+func (st *story) showStatuses(args []string) {
+	for _, s := range st.statuses(args[0]) {
+		st.say(fmt.Sprintf("%s: %s: %s", s.Context, s.State, manyOthers.ReplaceAllString(clockTime.ReplaceAllString(s.Description, "hh:mmZ"), "N $1")))
+	}
+}
+
+func (st *story) setMark([]string) { st.mark = st.stage.cluster.Mark(st.t) }
+
+func (st *story) showRequests(args []string) {
+	var classes []servers.Class
+	for _, a := range args {
+		classes = append(classes, servers.Class(a))
+	}
+	for _, r := range st.requests(classes...) {
+		st.say(r)
+	}
+}
+
+// kinds that stories touch.
+func kind(word string) (schema.GroupVersionResource, bool) {
+	kinds := map[string]schema.GroupVersionResource{
+		"ksvc":       {Group: "serving.knative.dev", Version: "v1", Resource: "services"},
+		"kroute":     {Group: "serving.knative.dev", Version: "v1", Resource: "routes"},
+		"secret":     {Version: "v1", Resource: "secrets"},
+		"configmap":  {Version: "v1", Resource: "configmaps"},
+		"account":    {Version: "v1", Resource: "serviceaccounts"},
+		"service":    {Version: "v1", Resource: "services"},
+		"namespace":  {Version: "v1", Resource: "namespaces"},
+		"deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
+		"policy":     {Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
+		"sidecar":    {Group: "networking.istio.io", Version: "v1", Resource: "sidecars"},
+	}
+	gvr, ok := kinds[word]
+	return gvr, ok
+}
+
+// object is the client and the name for "ksvc/cart-v1", an object of the shop,
+// or "namespace/shop".
+func (st *story) object(word string) (get objectClient, name string) {
+	k, name, _ := strings.Cut(word, "/")
+	gvr, ok := kind(k)
+	if !ok {
+		st.ts.Fatalf("no kind %q; add it to kind", k)
+	}
+	if gvr.Resource == "namespaces" {
+		return st.dynamic.Resource(gvr), strings.NewReplacer("plumbline-system", st.namespace, "shop", st.project).Replace(name)
+	}
+	return st.dynamic.Resource(gvr).Namespace(st.project), name
+}
+
+func (st *story) createLive(args []string) {
+	var o unstructured.Unstructured
+	st.ts.Check(yaml.Unmarshal([]byte(st.theirs(st.ts.ReadFile(args[0]))), &o.Object))
+	client, _ := st.object(strings.ToLower(o.GetKind()) + "/" + o.GetName())
+	_, err := client.Create(st.t.Context(), &o, metav1.CreateOptions{FieldManager: "somebody"})
+	st.ts.Check(err)
+}
+
+func (st *story) editLive(args []string) {
+	client, name := st.object(args[1])
+	_, err := client.Patch(st.t.Context(), name, types.MergePatchType, []byte(st.theirs(args[2])), metav1.PatchOptions{FieldManager: args[0]})
+	st.ts.Check(err)
+}
+
+func (st *story) deleteLive(args []string) {
+	client, name := st.object(args[0])
+	st.ts.Check(client.Delete(st.t.Context(), name, metav1.DeleteOptions{}))
+}
+
+// field of a live object, as JSON; "none" where there is no such object.
+func (st *story) field(object, path string) string {
+	client, name := st.object(object)
+	o, err := client.Get(st.t.Context(), name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "none"
+	}
+	st.ts.Check(err)
+	var v any = o.Object
+	for step := range strings.SplitSeq(path, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(x) {
+				return "none"
+			}
+			v = x[i]
+		default:
+			return "none"
+		}
+	}
+	if s, ok := v.(string); ok {
+		return st.ours(s)
+	}
+	data, err := json.Marshal(v)
+	st.ts.Check(err)
+	return st.ours(string(data))
+}
+
+func (st *story) showLive(args []string) { st.say(st.field(args[0], args[1])) }
+
+func (st *story) waitLive(args []string) {
+	st.await(args[0], func() (bool, string) {
+		got := st.field(args[0], args[1])
+		return got == args[2], got
+	})
+}
+
+func (st *story) versions([]string) { st.say(strings.Join(st.liveVersions(), "\n")) }
+
+// kubeconfigFor writes a kubeconfig of another user, who may do nothing.
+func (st *story) kubeconfigFor(args []string) {
+	groups := []string{"system:authenticated"}
+	st.writeKubeconfigAs(st.ts.MkAbs(args[0]), args[1], groups)
+}
