@@ -235,6 +235,9 @@ func index(objects []plumbline.Object) map[plumbline.Ref]*plumbline.Object {
 	return m
 }
 
+// saveTimeout bounds a write of the state.
+const saveTimeout = 10 * time.Second
+
 // save writes what must be written of inventory and record, and with soft also
 // the shards in which only verified records or places changed.
 func (r *Reconciler) save(ctx context.Context, soft bool) error {
@@ -250,6 +253,10 @@ func (r *Reconciler) save(ctx context.Context, soft bool) error {
 		return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: fmt.Errorf("encode heals: %w", err)}
 	}
 	r.rec.Saved = r.o.Now().UTC()
+	// A write that is cut off may have been done: the next one would meet
+	// another resourceVersion. So once begun it is finished, also at a stop.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
 	if err := r.o.Store.Save(ctx, r.inv, &r.rec, soft); err != nil {
 		if errors.Is(err, state.ErrTaken) {
 			r.taken = err

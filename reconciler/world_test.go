@@ -301,10 +301,12 @@ func (r *repository) head() string {
 // awaitFetches waits until a process has asked for the head n times more.
 func (r *repository) awaitFetches(t testing.TB, n int) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for range n {
 		select {
 		case <-r.fetched:
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatal("nobody fetches")
 		}
 	}
@@ -461,6 +463,8 @@ func (s *statuses) of(sha, context string) []string {
 // await waits for a posted status that ok accepts.
 func (s *statuses) await(t testing.TB, ok func(plumbline.Status) bool) plumbline.Status {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for {
 		s.mu.Lock()
 		for _, st := range s.list {
@@ -475,7 +479,7 @@ func (s *statuses) await(t testing.TB, ok func(plumbline.Status) bool) plumbline
 		wake := s.wake
 		s.mu.Unlock()
 		select {
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatal("the status was not posted")
 		case <-wake:
 		}
@@ -545,6 +549,10 @@ func (e *events) add(ev reconciler.Event) {
 	}
 }
 
+// patience is how long a test waits for what must happen: no measure of speed,
+// only the end of a test that fails.
+const patience = time.Minute
+
 // all is what was told so far.
 func (e *events) all() []reconciler.Event {
 	e.mu.Lock()
@@ -582,6 +590,8 @@ func (e *events) awaitRuns(t testing.TB, sha string, n int) {
 
 func (e *events) until(t testing.TB, done func([]reconciler.Event) bool) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for {
 		e.mu.Lock()
 		if done(e.list) {
@@ -594,7 +604,7 @@ func (e *events) until(t testing.TB, done func([]reconciler.Event) bool) {
 		wake := e.wake
 		e.mu.Unlock()
 		select {
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatal("the event did not happen")
 		case <-wake:
 		}
