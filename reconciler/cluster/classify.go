@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,7 +50,7 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		if errors.Is(err, context.Canceled) {
 			return e
 		}
-		if ref.Kind == "Secret" && ref.Group == "" {
+		if isSecret(ref) {
 			e.Err = errors.New(transportCause(err))
 		}
 		return e
@@ -72,7 +74,7 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		}
 	case http.StatusConflict:
 		e.Kind = plumbline.KindTransient
-		if fields := conflictFields(s); len(fields) > 0 {
+		if fields := conflictFields(ref, s); len(fields) > 0 {
 			e.Kind, e.Err = plumbline.KindDenied, &OwnedError{Fields: fields, Err: cause}
 			break
 		}
@@ -95,25 +97,69 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 
 // message is the API server's message, or for a Secret only what it is about.
 func message(ref plumbline.Ref, s metav1.Status) string {
-	if ref.Kind != "Secret" || ref.Group != "" {
+	if !isSecret(ref) {
 		return s.Message
 	}
-	m := fmt.Sprintf("the API server refused it (%d %s)", s.Code, s.Reason)
-	if s.Details == nil {
-		return m
+	m := fmt.Sprintf("the API server refused it (%d", s.Code)
+	if known(string(s.Reason)) {
+		m += " " + string(s.Reason)
 	}
+	m += ")"
 	var about []string
-	for _, c := range s.Details.Causes {
-		if c.Field != "" {
-			about = append(about, fmt.Sprintf("%s at %s", c.Type, c.Field))
-		} else if c.Type != "" {
-			about = append(about, string(c.Type))
+	if s.Details != nil {
+		for _, c := range s.Details.Causes {
+			what := "a cause"
+			if known(string(c.Type)) {
+				what = string(c.Type)
+			}
+			if field := secretField(c.Field); field != "" {
+				what += " at " + field
+			}
+			if what != "a cause" {
+				about = append(about, what)
+			}
 		}
 	}
 	if len(about) > 0 {
 		m += ": " + strings.Join(about, ", ")
 	}
 	return m + "; its words are not shown, because they may quote the Secret"
+}
+
+func isSecret(ref plumbline.Ref) bool { return ref.Kind == "Secret" && ref.Group == "" }
+
+// known tells whether a reason or the type of a cause is one of Kubernetes'
+// own: a webhook may put any text there.
+func known(word string) bool {
+	switch metav1.StatusReason(word) {
+	case metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden, metav1.StatusReasonNotFound, metav1.StatusReasonAlreadyExists,
+		metav1.StatusReasonConflict, metav1.StatusReasonInvalid, metav1.StatusReasonServerTimeout, metav1.StatusReasonTimeout,
+		metav1.StatusReasonTooManyRequests, metav1.StatusReasonBadRequest, metav1.StatusReasonMethodNotAllowed,
+		metav1.StatusReasonNotAcceptable, metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonUnsupportedMediaType,
+		metav1.StatusReasonInternalError, metav1.StatusReasonServiceUnavailable:
+		return true
+	}
+	switch metav1.CauseType(word) {
+	case metav1.CauseTypeFieldValueNotFound, metav1.CauseTypeFieldValueRequired, metav1.CauseTypeFieldValueDuplicate,
+		metav1.CauseTypeFieldValueInvalid, metav1.CauseTypeFieldValueNotSupported, metav1.CauseTypeForbidden,
+		metav1.CauseTypeTooLong, metav1.CauseTypeTooMany, metav1.CauseTypeInternal, metav1.CauseTypeTypeInvalid,
+		metav1.CauseTypeFieldManagerConflict, metav1.CauseTypeUnexpectedServerResponse, metav1.CauseTypeResourceVersionTooLarge,
+		corev1.NamespaceTerminatingCause:
+		return true
+	}
+	return false
+}
+
+// secretPath is the path of a field of a Secret: what it is about, down to the
+// key of a value, in the API server's two spellings.
+var secretPath = regexp.MustCompile(`^\.?(apiVersion|kind|type|immutable|(metadata|data|stringData)([.\[][-._a-zA-Z0-9]{1,100}\]?)?)$`)
+
+// secretField is the path of a field of a Secret, or "" for what is none.
+func secretField(path string) string {
+	if !secretPath.MatchString(path) {
+		return ""
+	}
+	return path
 }
 
 // transportCause keeps of a failed connection only what cannot quote a body.
@@ -139,15 +185,20 @@ func hasCause(s metav1.Status, t metav1.CauseType) bool {
 }
 
 // conflictFields are the fields that other managers own.
-func conflictFields(s metav1.Status) []string {
+func conflictFields(ref plumbline.Ref, s metav1.Status) []string {
 	if s.Details == nil {
 		return nil
 	}
 	var out []string
 	for _, c := range s.Details.Causes {
-		if c.Type == metav1.CauseTypeFieldManagerConflict {
-			out = append(out, c.Field)
+		if c.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
 		}
+		field := c.Field
+		if isSecret(ref) && secretField(field) == "" {
+			field = "." // its words are not shown
+		}
+		out = append(out, field)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
