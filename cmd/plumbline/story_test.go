@@ -137,7 +137,7 @@ func (st *story) cluster(args []string) {
 
 const defaultConfig = `apiVersion: plumbline.dev/v1
 kind: Config
-source: {url: $REPOSITORY, branch: main, interval: 1s}
+source: {url: "$REPOSITORY", branch: main, interval: 1s}
 environments:
 - {name: production, path: environments/production}
 forge: {kind: notes}
