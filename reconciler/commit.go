@@ -144,7 +144,12 @@ func (r *Reconciler) planInput(c plumbline.Commit, objects []plumbline.Object) p
 	}
 }
 
-// ensureWatched opens the watches of all kinds that are desired or owned.
+// watchTimeout is how long a run waits for the lists of new kinds. What is not
+// there by then is skipped, and tried again.
+const watchTimeout = 30 * time.Second
+
+// ensureWatched opens the watches of all kinds that are desired or owned, and
+// ends those of others.
 func (r *Reconciler) ensureWatched(ctx context.Context, objects []plumbline.Object) error {
 	set := map[plumbline.GroupKind]bool{}
 	for _, gk := range r.inv.Kinds() {
@@ -165,7 +170,8 @@ func (r *Reconciler) ensureWatched(ctx context.Context, objects []plumbline.Obje
 			break
 		}
 	}
-	wait, cancel := context.WithTimeout(ctx, 30*time.Second)
+	r.watch.Retain(kinds)
+	wait, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
 	return r.watch.Ensure(wait, r.posts.lifetime, kinds)
 }

@@ -126,7 +126,7 @@ func (w *world) converged(at any, want map[string]string) {
 	if diff := cmp.Diff(names, w.listed()); diff != "" {
 		w.t.Errorf("%v: inventory (-want +got):\n%s", at, diff)
 	}
-	if _, sent := w.sent(); len(sent) > 0 {
+	if sent := w.sent(); len(sent) > 0 {
 		w.t.Errorf("%v: a second process sent %q", at, sent)
 	}
 }

@@ -150,7 +150,7 @@ func (r *Reconciler) tellDrift(v plumbline.Verdict) {
 	for _, f := range v.Fields {
 		paths = append(paths, f.Path)
 	}
-	r.log.Warn("drift", keyObject, v.Ref.String(), "state", string(v.State), "reason", v.Reason, "fields", paths, "managers", v.Managers())
+	r.log.Warn("drift", keyObject, v.Ref.String(), keyState, string(v.State), keyReason, v.Reason, keyFields, paths, keyManagers, v.Managers())
 	r.o.Progress(Event{Kind: EventDrift, Verdict: v})
 }
 

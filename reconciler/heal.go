@@ -165,7 +165,7 @@ func (r *Reconciler) takeHeal(before drifted, a applied) {
 	r.heals.count++
 	r.heals.at, r.heals.last = now.UTC(), v
 	r.recordDirty = true
-	r.log.Info("healed", keyObject, a.Ref.String(), "after", now.Sub(before.since).Round(time.Millisecond))
+	r.log.Info("healed", keyObject, a.Ref.String(), keyAfter, now.Sub(before.since).Round(time.Millisecond))
 	r.o.Progress(Event{Kind: EventHealed, Verdict: v, Outcome: a.Outcome})
 }
 

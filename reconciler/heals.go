@@ -55,7 +55,7 @@ func (r *Reconciler) driftReport() time.Time {
 	if r.heals.sha != r.rec.Applied {
 		r.heals = healed{sha: r.rec.Applied}
 	}
-	s, next := driftStatus(r.o.Context, r.rec.Applied, list, r.heals, r.watch.Failing(), r.o.Now())
+	s, next := driftStatus(r.o.Context, list, r.heals, r.watch.Failing(), r.o.Now())
 	if s.State == plumbline.StatusSuccess && r.heals.count == 0 && (!r.heals.said || len(list) > 0) {
 		return next // never drifted, or on its way to be healed: nothing to say yet
 	}

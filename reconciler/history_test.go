@@ -18,7 +18,7 @@ type happening struct {
 	what    string
 	name    string            // of the object it is about
 	patch   string            // of an edit
-	objects map[string]string // of a commit: color by name
+	objects map[string]string // of a commit: colour by name
 	writes  int               // of a crash: those that still get through
 }
 
@@ -38,12 +38,12 @@ func (h happening) String() string {
 // histories generates what may happen to an environment of four ConfigMaps.
 func histories() *rapid.Generator[[]happening] {
 	name := rapid.SampledFrom([]string{"a", "b", "c", "d"})
-	color := rapid.SampledFrom([]string{"blue", "green", "red"})
+	colour := rapid.SampledFrom([]string{"blue", "green", "red"})
 	one := rapid.Custom(func(t *rapid.T) happening {
 		h := happening{what: rapid.SampledFrom([]string{"commit", "commit", "edit", "edit", "delete", "restart", "crash", "crash", "settle"}).Draw(t, "what")}
 		switch h.what {
 		case "commit":
-			h.objects = rapid.MapOfN(name, color, 1, 4).Draw(t, "objects")
+			h.objects = rapid.MapOfN(name, colour, 1, 4).Draw(t, "objects")
 		case "edit":
 			h.name = name.Draw(t, "name")
 			h.patch = rapid.SampledFrom([]string{

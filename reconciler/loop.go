@@ -76,7 +76,7 @@ func (r *Reconciler) startUp(ctx context.Context) error {
 			return err
 		}
 		wait := backoff(attempt, r.o.Interval)
-		r.log.Warn("start is tried again", keyErr, err, "in", wait.Round(time.Millisecond))
+		r.log.Warn("start is tried again", keyErr, err, keyWait, wait.Round(time.Millisecond))
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -327,7 +327,7 @@ func (r *Reconciler) guarded(ctx context.Context, c plumbline.Commit, rendered R
 			// The value may quote what it choked on, so only its type is told.
 			res.Commit = c
 			res.Err = plumbline.Errorf(plumbline.KindInternal, "reconcile", "panic of type %T", p)
-			r.log.Error("a bug: the run was given up", "panic", fmt.Sprintf("%T", p), "stack", stack())
+			r.log.Error("a bug: the run was given up", keyPanic, fmt.Sprintf("%T", p), keyStack, stack())
 		}
 	}()
 	return r.reconcile(ctx, c, rendered)
@@ -438,7 +438,7 @@ func (r *Reconciler) takePosted(p posted) {
 	r.posts.posting = false
 	if p.err != nil {
 		if !plumbline.Canceled(p.err) {
-			r.log.Warn("a status is not posted", keyCommit, p.status.SHA, "context", p.status.Context, keyErr, p.err)
+			r.log.Warn("a status is not posted", keyCommit, p.status.SHA, keyContext, p.status.Context, keyErr, p.err)
 		}
 		r.o.Outbox.Failed(p.status, p.err, r.o.Now())
 		return

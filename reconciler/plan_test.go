@@ -23,7 +23,7 @@ func observed(ref plumbline.Ref, uid, version string) drift.Observation {
 		Labels: map[string]string{plumbline.LabelInstallation: "i", plumbline.LabelEnvironment: "e"},
 		ManagedFields: []metav1.ManagedFieldsEntry{{
 			Manager: plumbline.FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &at,
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:a":{}}}`)},
+			FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:a":{}}}`),
 		}},
 	})
 }
@@ -100,8 +100,11 @@ func TestPlanIsOrderedByWave(t *testing.T) {
 	in.Observed = func(plumbline.Ref) (drift.Observation, bool) { return drift.Observation{}, false }
 	in.Synced = func(plumbline.GroupKind) bool { return true }
 	for _, k := range []plumbline.GroupKind{
-		{Group: "networking.istio.io", Kind: "VirtualService"}, {Group: "serving.knative.dev", Kind: "Service"},
-		{Kind: "Secret"}, {Kind: "Namespace"}, {Group: "security.istio.io", Kind: "AuthorizationPolicy"},
+		{Group: "networking.istio.io", Kind: "VirtualService"},
+		{Group: "serving.knative.dev", Kind: "Service"},
+		{Kind: "Secret"},
+		{Kind: "Namespace"},
+		{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
 	} {
 		in.Desired = append(in.Desired, plumbline.Object{Ref: plumbline.Ref{Group: k.Group, Kind: k.Kind, Name: "x"}, Wave: plumbline.WaveOf(k)})
 	}

@@ -165,7 +165,7 @@ func TestPruneWaitsForFinalizers(t *testing.T) {
 	w.patch(configMaps, "extra", `{"metadata":{"finalizers":["example.com/theirs"]}}`, "holder")
 	both := []string{"ConfigMap extra", "Secret token"}
 	for i := range 2 {
-		_, sent := w.sent()
+		sent := w.sent()
 		if i > 0 && len(sent) > 0 {
 			t.Errorf("while it waits, a new process sent %q", sent)
 		}

@@ -163,10 +163,26 @@ const (
 
 // Keys of log attributes.
 const (
-	keyEnvironment = "environment"
+	keyAfter       = "after"
+	keyAt          = "at"
+	keyCode        = "code"
 	keyCommit      = "commit"
-	keyObject      = "object"
+	keyContext     = "context"
+	keyEnvironment = "environment"
 	keyErr         = "err"
+	keyFields      = "fields"
+	keyKept        = "kept"
+	keyKind        = "kind"
+	keyManagers    = "managers"
+	keyMessage     = "message"
+	keyObject      = "object"
+	keyObjects     = "objects"
+	keyPanic       = "panic"
+	keyReason      = "reason"
+	keyStack       = "stack"
+	keyState       = "state"
+	keyWait        = "wait"
+	keyWritten     = "written"
 )
 
 // Reconciler keeps one environment. Make one with New and run it once.
@@ -203,6 +219,7 @@ type Reconciler struct {
 	baseKnown   bool   // desired is what the deployed commit says, or nobody knows that
 	lookedAtAll bool   // every object of the inventory was judged once
 	lastLoadErr string // to say it once
+	lastResult  string // to say it once
 	lastDrift   plumbline.Status
 	taken       error // someone else wrote our inventory: it must be read again
 	posts       posts

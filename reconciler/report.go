@@ -39,7 +39,7 @@ func syncStatus(context string, r Result) plumbline.Status {
 
 // errorStatus is the state and the words for what kept a run from its end.
 func errorStatus(err error) (plumbline.StatusState, string) {
-	first, more := worst(err)
+	more, first := worst(err)
 	state := plumbline.StatusFailure
 	switch plumbline.KindOf(err) {
 	case plumbline.KindInternal, plumbline.KindTransient:
@@ -52,19 +52,19 @@ func errorStatus(err error) (plumbline.StatusState, string) {
 
 // worst picks, of joined errors, the first with the kind that decides the
 // state, and counts the others.
-func worst(err error) (error, int) {
+func worst(err error) (more int, first error) {
 	all := flatten(err)
 	kind := plumbline.KindOf(err)
 	for _, e := range all {
 		if plumbline.KindOf(e) == kind {
-			return e, len(all) - 1
+			return len(all) - 1, e
 		}
 	}
-	return err, 0
+	return 0, err
 }
 
 func flatten(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart, not searched
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		var out []error
 		for _, e := range j.Unwrap() {
 			out = append(out, flatten(e)...)
@@ -106,8 +106,8 @@ const unhealedAfter = 2 * time.Second
 
 // driftStatus says what is drifted now, or what was healed last. The second
 // value is when it will say something else by itself; zero for never.
-func driftStatus(context, sha string, drifts []*drifted, h healed, unwatched []string, now time.Time) (plumbline.Status, time.Time) {
-	s := plumbline.Status{SHA: sha, Context: context + "/drift", State: plumbline.StatusSuccess, Description: "No drift"}
+func driftStatus(context string, drifts []*drifted, h healed, unwatched []string, now time.Time) (plumbline.Status, time.Time) {
+	s := plumbline.Status{SHA: h.sha, Context: context + "/drift", State: plumbline.StatusSuccess, Description: "No drift"}
 	if h.count > 0 {
 		s.Description = describe(fmt.Sprintf("No drift · healed %d at %s: %s", h.count, clock(h.at), culprit(h.last, true)), 0)
 	}

@@ -88,15 +88,30 @@ func TestDriftStatus(t *testing.T) {
 		{"healed", nil, h, nil, "success: No drift · healed 1 at 09:12Z: ksvc shop/cart-v1 containers by kubectl-edit", time.Time{}},
 		{"healed a missing one", nil, healed{count: 3, at: at, last: gone}, nil, "success: No drift · healed 3 at 09:12Z: Secret shop/token deleted", time.Time{}},
 		{"on its way", []*drifted{{verdict: cart, since: at}}, healed{}, nil, "success: No drift", at.Add(unhealedAfter)},
-		{"unhealed", []*drifted{{verdict: cart, since: at.Add(-3 * time.Second)}}, h, nil,
-			"failure: 2 fields drifted: ksvc shop/cart-v1 spec.template.spec.containers by kubectl-edit 09:12Z", time.Time{}},
-		{"left", []*drifted{{verdict: suspect, since: at, left: true, why: "fight with dashboard, healing stopped"}}, h, nil,
-			"failure: 1 field drifted: Secret shop/token changed by dashboard (fight with dashboard, healing stopped)", time.Time{}},
-		{"two objects", []*drifted{{verdict: cart, left: true}, {verdict: gone, left: true}}, h, nil,
-			"failure: 3 fields drifted: Secret shop/token deleted (+1)", time.Time{}},
+		{
+			"unhealed",
+			[]*drifted{{verdict: cart, since: at.Add(-3 * time.Second)}},
+			h, nil,
+			"failure: 2 fields drifted: ksvc shop/cart-v1 spec.template.spec.containers by kubectl-edit 09:12Z",
+			time.Time{},
+		},
+		{
+			"left",
+			[]*drifted{{verdict: suspect, since: at, left: true, why: "fight with dashboard, healing stopped"}},
+			h, nil,
+			"failure: 1 field drifted: Secret shop/token changed by dashboard (fight with dashboard, healing stopped)",
+			time.Time{},
+		},
+		{
+			"two objects",
+			[]*drifted{{verdict: cart, left: true}, {verdict: gone, left: true}},
+			h, nil,
+			"failure: 3 fields drifted: Secret shop/token deleted (+1)",
+			time.Time{},
+		},
 		{"unwatched", nil, h, []string{"Secret"}, "error: drift is not known of Secret", time.Time{}},
 	} {
-		s, next := driftStatus("plumbline/production", sha, c.drifts, c.heals, c.unwatched, at)
+		s, next := driftStatus("plumbline/production", c.drifts, c.heals, c.unwatched, at)
 		if got := string(s.State) + ": " + s.Description; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

@@ -108,7 +108,7 @@ func (r *Reconciler) tellOrphans() {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		r.log.Warn("the inventory was lost: these objects are ours and in no definition; they are left alone", "orphans", names)
+		r.log.Warn("the inventory was lost: these objects are ours and in no definition; they are left alone", keyObjects, names)
 	}
 }
 
@@ -135,22 +135,26 @@ func backoff(n int, most time.Duration) time.Duration {
 // values.
 func stack() string { return string(debug.Stack()) }
 
-// logResult says once what a run came to.
+// logResult says what a run came to, unless the last one of the same commit came
+// to the same.
 func (r *Reconciler) logResult(res Result) {
+	said := fmt.Sprint(res.Commit.SHA, res.Closed, res.Err)
+	if said == r.lastResult && len(res.Outcomes) == 0 {
+		return
+	}
+	r.lastResult = said
 	log := r.log.With(keyCommit, res.Commit.Short())
-	for _, v := range res.Violations {
-		if v.Severity == plumbline.SeverityError {
-			log.Error("invalid definition", "code", v.Code, "at", v.Origin.String(), "message", v.Message)
-		}
+	for _, v := range plumbline.Errors(res.Violations) {
+		log.Error("invalid definition", keyCode, v.Code, keyAt, v.Origin.String(), keyMessage, v.Message)
 	}
 	switch {
 	case res.Err != nil:
 		for _, err := range flatten(res.Err) {
-			log.Warn("not applied as a whole", "kind", plumbline.KindOf(err).String(), keyErr, err)
+			log.Warn("not applied as a whole", keyKind, plumbline.KindOf(err).String(), keyErr, err)
 		}
 	case res.Closed != "":
-		log.Info("not applied now", "reason", res.Closed)
+		log.Info("not applied now", keyReason, res.Closed)
 	default:
-		log.Info("in sync", "objects", res.Total, "written", len(res.Outcomes), "kept", res.Plan.Kept)
+		log.Info("in sync", keyObjects, res.Total, keyWritten, len(res.Outcomes), keyKept, res.Plan.Kept)
 	}
 }

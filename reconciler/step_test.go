@@ -22,21 +22,33 @@ func TestDecideStep(t *testing.T) {
 		{"a suspect", func(_ *rules, s *subject) { s.verdict.State = plumbline.StateSuspect }, step{do: stepHeal}},
 		{"mode observe", func(in *rules, _ *subject) { in.readOnly = true }, step{do: stepLeave, why: "mode observe"}},
 		{"report", func(in *rules, _ *subject) { in.action = DriftReport }, step{do: stepLeave, why: "drift.action is report"}},
-		{"report by the definition", func(_ *rules, s *subject) { s.desired.Control.ReportDrift = true },
-			step{do: stepLeave, why: "plumbline.dev/drift: report"}},
-		{"nobody knows what it should be", func(_ *rules, s *subject) { s.desired = nil },
-			step{do: stepLeave, why: "what it should be is not known"}},
-		{"its definition changed", func(_ *rules, s *subject) { s.applied = "" },
-			step{do: stepLeave, why: "its definition changed and is not applied yet"}},
+		{
+			"report by the definition", func(_ *rules, s *subject) { s.desired.Control.ReportDrift = true },
+			step{do: stepLeave, why: "plumbline.dev/drift: report"},
+		},
+		{
+			"nobody knows what it should be", func(_ *rules, s *subject) { s.desired = nil },
+			step{do: stepLeave, why: "what it should be is not known"},
+		},
+		{
+			"its definition changed", func(_ *rules, s *subject) { s.applied = "" },
+			step{do: stepLeave, why: "its definition changed and is not applied yet"},
+		},
 		{"missing, and an earlier heal failed half way", func(_ *rules, s *subject) {
 			s.verdict.State, s.applied = plumbline.StateMissing, ""
 		}, step{do: stepHeal}},
-		{"a fight", func(_ *rules, s *subject) { s.fight = &drift.Taken{Manager: "other"} },
-			step{do: stepLeave, why: "fight with other, healing stopped"}},
-		{"a fight with nobody", func(_ *rules, s *subject) { s.fight = &drift.Taken{} },
-			step{do: stepLeave, why: "fight with an unknown client, healing stopped"}},
-		{"a closed window", func(in *rules, _ *subject) { in.open, in.until, in.why = false, later, "closed" },
-			step{do: stepLeave, until: later, why: "closed"}},
+		{
+			"a fight", func(_ *rules, s *subject) { s.fight = &drift.Taken{Manager: "other"} },
+			step{do: stepLeave, why: "fight with other, healing stopped"},
+		},
+		{
+			"a fight with nobody", func(_ *rules, s *subject) { s.fight = &drift.Taken{} },
+			step{do: stepLeave, why: "fight with an unknown client, healing stopped"},
+		},
+		{
+			"a closed window", func(in *rules, _ *subject) { in.open, in.until, in.why = false, later, "closed" },
+			step{do: stepLeave, until: later, why: "closed"},
+		},
 		{"a closed window, drift again", func(in *rules, s *subject) {
 			in.open, in.until, in.why = false, later, "closed"
 			s.due = now.Add(-time.Second)

@@ -2,9 +2,10 @@ package reconciler_test
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -15,9 +16,6 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"crypto/sha1"
-	"encoding/hex"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -107,13 +105,13 @@ type process struct {
 
 func (w *world) options() reconciler.Options {
 	w.t.Helper()
-	config := rest.CopyConfig(w.config)
+	config, between := rest.CopyConfig(w.config), w.between
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(r *http.Request) (*http.Response, error) {
-			if w.between == nil {
+			if between == nil {
 				return next.RoundTrip(r)
 			}
-			return w.between(r, func() (*http.Response, error) { return next.RoundTrip(r) })
+			return between(r, func() (*http.Response, error) { return next.RoundTrip(r) })
 		})
 	})
 	client, err := cluster.New(cluster.Options{Config: config, Version: "test", UserAgent: " " + w.suffix})
@@ -614,6 +612,5 @@ func (e *events) until(t testing.TB, done func([]reconciler.Event) bool) {
 type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
-	_, err := io.WriteString(w.t.Output(), string(p))
-	return len(p), err
+	return w.t.Output().Write(p)
 }

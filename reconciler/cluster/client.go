@@ -55,10 +55,11 @@ type Options struct {
 
 // Client sends requests to one API server. It is safe for concurrent use.
 type Client struct {
-	rest      *rest.RESTClient
-	discovery discovery.DiscoveryInterface
-	kinds     *kinds
-	agents    map[Class]string
+	rest   *rest.RESTClient
+	config *rest.Config // for discovery
+	http   *http.Client
+	kinds  *kinds
+	agents map[Class]string
 }
 
 // New makes a Client; it sends nothing.
@@ -89,11 +90,30 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
 	}
-	dc, err := discovery.NewDiscoveryClientForConfigAndClient(cfg, hc)
+	return &Client{rest: rc, config: cfg, http: hc, kinds: newKinds(), agents: agents}, nil
+}
+
+// discover makes a client for discovery whose requests end with ctx: its own
+// methods take none.
+func (c *Client) discover(ctx context.Context) (discovery.DiscoveryInterface, error) {
+	hc := *c.http
+	hc.Transport = bound{ctx: ctx, next: c.http.Transport}
+	dc, err := discovery.NewDiscoveryClientForConfigAndClient(c.config, &hc)
 	if err != nil {
-		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+		return nil, &plumbline.Error{Op: "discover kinds", Kind: plumbline.KindUsage, Err: err}
 	}
-	return &Client{rest: rc, discovery: dc, kinds: newKinds(), agents: agents}, nil
+	return dc, nil
+}
+
+// bound sends every request in one context.
+type bound struct {
+	ctx  context.Context //nolint:containedctx // the caller of the round trip has none to give
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	return b.next.RoundTrip(r.WithContext(b.ctx))
 }
 
 // observer tells of every answered request.

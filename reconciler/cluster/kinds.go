@@ -81,33 +81,22 @@ func (c *Client) Kind(ctx context.Context, gk plumbline.GroupKind, version strin
 
 // Refresh reads discovery again: two requests.
 func (c *Client) Refresh(ctx context.Context) error {
-	type answer struct {
-		lists  []*metav1.APIResourceList
-		groups []*metav1.APIGroup
-		err    error
+	dc, err := c.discover(ctx)
+	if err != nil {
+		return err
 	}
-	done := make(chan answer, 1)
-	go func() { // the discovery client takes no context
-		groups, lists, err := c.discovery.ServerGroupsAndResources()
-		done <- answer{lists: lists, groups: groups, err: err}
-	}()
-	var a answer
-	select {
-	case <-ctx.Done():
-		return &plumbline.Error{Op: "discover kinds", Err: ctx.Err()}
-	case a = <-done:
-	}
+	groups, lists, err := dc.ServerGroupsAndResources()
 	failed := map[string]error{}
-	if a.err != nil {
-		groups, partly := discovery.GroupDiscoveryFailedErrorGroups(a.err)
+	if err != nil {
+		broken, partly := discovery.GroupDiscoveryFailedErrorGroups(err)
 		if !partly {
-			return Classify("discover kinds", plumbline.Ref{}, a.err)
+			return Classify("discover kinds", plumbline.Ref{}, err)
 		}
-		for gv, err := range groups {
+		for gv, err := range broken {
 			failed[gv.Group] = err
 		}
 	}
-	served := read(a.groups, a.lists)
+	served := read(groups, lists)
 	c.kinds.mu.Lock()
 	defer c.kinds.mu.Unlock()
 	c.kinds.served, c.kinds.failed, c.kinds.loaded = served, failed, true

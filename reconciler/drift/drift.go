@@ -81,7 +81,7 @@ func Observe(ref plumbline.Ref, m *metav1.ObjectMeta) Observation {
 			e.Time = f.Time.Unix()
 		}
 		if f.FieldsV1 != nil && f.Subresource != "status" {
-			e.Fields = intern(string(f.FieldsV1.Raw))
+			e.Fields = intern(f.FieldsV1.GetRawString())
 		} else {
 			e.Fields = intern("")
 		}

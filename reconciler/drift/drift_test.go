@@ -17,7 +17,7 @@ var ref = plumbline.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Na
 
 // fields is a field set in the words of managedFields: "spec.a", "spec.b".
 func fields(paths ...string) *metav1.FieldsV1 {
-	return &metav1.FieldsV1{Raw: []byte(set(paths))}
+	return metav1.NewFieldsV1(set(paths))
 }
 
 func set(paths []string) string {
@@ -83,8 +83,10 @@ func TestDecide(t *testing.T) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.b.c", "spec.b.d")
 			m.ManagedFields = append(m.ManagedFields, edit("spec.a"))
 		}, "Deployment shop/web drifted at .spec.a by kubectl-edit"},
-		{"a subtree removed", 1, func(m *metav1.ObjectMeta) { m.ManagedFields[0].FieldsV1 = fields("spec.a") },
-			"Deployment shop/web drifted at .spec.b.c (+1) by unknown"},
+		{
+			"a subtree removed", 1, func(m *metav1.ObjectMeta) { m.ManagedFields[0].FieldsV1 = fields("spec.a") },
+			"Deployment shop/web drifted at .spec.b.c (+1) by unknown",
+		},
 		{"a subtree taken as a whole", 1, func(m *metav1.ObjectMeta) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.a")
 			m.ManagedFields = append(m.ManagedFields, edit("spec.b"))
@@ -96,14 +98,22 @@ func TestDecide(t *testing.T) {
 		{"our set grew", 1, func(m *metav1.ObjectMeta) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.a", "spec.b.c", "spec.b.d", "spec.e")
 		}, "Deployment shop/web suspect: " + drift.ReasonSetGrew},
-		{"our entry is gone", 1, func(m *metav1.ObjectMeta) { m.ManagedFields = nil },
-			"Deployment shop/web suspect: " + drift.ReasonOwnershipGone},
-		{"our entry has another time", 1, func(m *metav1.ObjectMeta) { m.ManagedFields[0].Time = nil },
-			"Deployment shop/web suspect: " + drift.ReasonAppliedAsUs},
-		{"the generation moved", 1, func(m *metav1.ObjectMeta) { m.Generation = 2 },
-			"Deployment shop/web suspect: " + drift.ReasonGeneration},
-		{"no generation, another resourceVersion", 0, func(m *metav1.ObjectMeta) { m.ResourceVersion = "101" },
-			"Deployment shop/web suspect: " + drift.ReasonMoved},
+		{
+			"our entry is gone", 1, func(m *metav1.ObjectMeta) { m.ManagedFields = nil },
+			"Deployment shop/web suspect: " + drift.ReasonOwnershipGone,
+		},
+		{
+			"our entry has another time", 1, func(m *metav1.ObjectMeta) { m.ManagedFields[0].Time = nil },
+			"Deployment shop/web suspect: " + drift.ReasonAppliedAsUs,
+		},
+		{
+			"the generation moved", 1, func(m *metav1.ObjectMeta) { m.Generation = 2 },
+			"Deployment shop/web suspect: " + drift.ReasonGeneration,
+		},
+		{
+			"no generation, another resourceVersion", 0, func(m *metav1.ObjectMeta) { m.ResourceVersion = "101" },
+			"Deployment shop/web suspect: " + drift.ReasonMoved,
+		},
 		{"no generation, a status write", 0, func(m *metav1.ObjectMeta) {
 			m.ResourceVersion = "101"
 			m.ManagedFields = append(m.ManagedFields, status(20))
@@ -216,8 +226,8 @@ func TestCoOwnersOfListItems(t *testing.T) {
 	t.Parallel()
 	const owned = `{"f:spec":{"f:ports":{"k:{\"port\":80}":{".":{},"f:port":{}},"k:{\"port\":81}":{".":{},"f:port":{}}},"f:hosts":{"v:\"a\"":{},"v:\"b\"":{}}}}`
 	m := live()
-	m.ManagedFields[0].FieldsV1 = &metav1.FieldsV1{Raw: []byte(owned)}
-	m.ManagedFields = append(m.ManagedFields, entry("kubectl-edit", metav1.ManagedFieldsOperationUpdate, 20, &metav1.FieldsV1{Raw: []byte(owned)}))
+	m.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(owned)
+	m.ManagedFields = append(m.ManagedFields, entry("kubectl-edit", metav1.ManagedFieldsOperationUpdate, 20, metav1.NewFieldsV1(owned)))
 	owners, err := drift.CoOwners(drift.Observe(ref, m), []byte(`{"spec":{"ports":[{"port":81}],"hosts":["b"]}}`))
 	if err != nil || len(owners) != 1 {
 		t.Fatal(owners, err)

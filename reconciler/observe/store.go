@@ -15,9 +15,12 @@ import (
 
 // store is where the reflector of one kind puts what it hears.
 type store struct {
-	w  *Watcher
-	gk plumbline.GroupKind
+	w *Watcher
+	k *kind
 }
+
+// current tells whether the kind is still watched by this store; w.mu is held.
+func (s *store) current() bool { return s.w.kinds[s.k.GroupKind()] == s.k }
 
 // shrunk is what is left of an object once it was observed. It keeps the name
 // because the reflector keys a list by it.
@@ -37,10 +40,10 @@ func (s *store) shrink(obj any) (*shrunk, error) {
 	case *shrunk:
 		return o, nil
 	case *metav1.PartialObjectMetadata:
-		seen := drift.Observe(refOf(s.gk, &o.ObjectMeta), &o.ObjectMeta)
+		seen := drift.Observe(refOf(s.k.GroupKind(), &o.ObjectMeta), &o.ObjectMeta)
 		return &shrunk{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}, seen: seen}, nil
 	default:
-		return nil, fmt.Errorf("observe %s: unexpected %T", s.gk, obj)
+		return nil, fmt.Errorf("observe %s: unexpected %T", s.k.GroupKind(), obj)
 	}
 }
 
@@ -57,10 +60,10 @@ func (s *store) put(obj any) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	k := s.w.kinds[s.gk]
-	if k == nil {
+	if !s.current() {
 		return nil
 	}
+	k := s.k
 	if old, ok := k.objects[o.seen.Ref]; ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
 		return nil // the response to our own write came first
 	}
@@ -77,8 +80,8 @@ func (s *store) Delete(obj any) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if k := s.w.kinds[s.gk]; k != nil {
-		delete(k.objects, o.seen.Ref)
+	if s.current() {
+		delete(s.k.objects, o.seen.Ref)
 		s.w.touch(o.seen.Ref)
 	}
 	return nil
@@ -96,10 +99,10 @@ func (s *store) Replace(list []any, _ string) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	k := s.w.kinds[s.gk]
-	if k == nil {
+	if !s.current() {
 		return nil
 	}
+	k := s.k
 	for ref, old := range k.objects {
 		if o, ok := next[ref]; !ok || o.ResourceVersion != old.ResourceVersion {
 			s.w.touch(ref)

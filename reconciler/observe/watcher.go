@@ -10,7 +10,6 @@ package observe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -25,6 +24,12 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
+)
+
+// Keys of log attributes.
+const (
+	keyKind = "kind"
+	keyErr  = "err"
 )
 
 // source opens the watch of a kind.
@@ -227,7 +232,7 @@ func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) e
 		failed:                   func(err error) { w.failed(gk, err) },
 		opened:                   func() { w.opened(gk) },
 	}
-	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &store{w: w, gk: gk}, cache.ReflectorOptions{Name: gk.String(), Logger: &silent})
+	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &store{w: w, k: k}, cache.ReflectorOptions{Name: gk.String(), Logger: &silent})
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
@@ -262,26 +267,16 @@ func (w *Watcher) Await(ctx context.Context, ref plumbline.Ref, done func(o drif
 	}
 }
 
-// Forget stops watching a kind.
-func (w *Watcher) Forget(gk plumbline.GroupKind) {
+// Retain stops watching every kind but kinds.
+func (w *Watcher) Retain(kinds []plumbline.GroupKind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if k := w.kinds[gk]; k != nil {
-		k.cancel()
-		delete(w.kinds, gk)
+	for gk, k := range w.kinds {
+		if !slices.Contains(kinds, gk) {
+			k.cancel()
+			delete(w.kinds, gk)
+		}
 	}
-}
-
-// Kinds that are watched, sorted.
-func (w *Watcher) Kinds() []plumbline.GroupKind {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []plumbline.GroupKind
-	for gk := range w.kinds {
-		out = append(out, gk)
-	}
-	slices.SortFunc(out, plumbline.GroupKind.Compare)
-	return out
 }
 
 // Wait returns when every watch has ended, after the lifetime context did.
@@ -304,7 +299,7 @@ func (w *Watcher) failed(gk plumbline.GroupKind, err error) {
 		k.synced = false
 	}
 	if first {
-		w.opts.Logger.Warn("watch failed", "kind", gk.String(), "err", k.err)
+		w.opts.Logger.Warn("watch failed", keyKind, gk.String(), keyErr, k.err)
 	}
 	w.announce()
 }
@@ -343,6 +338,3 @@ func (w *Watcher) touch(ref plumbline.Ref) {
 func refOf(gk plumbline.GroupKind, m *metav1.ObjectMeta) plumbline.Ref {
 	return plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: m.Namespace, Name: m.Name}
 }
-
-// String is for logs.
-func (w *Watcher) String() string { return fmt.Sprintf("watcher of %d kinds", len(w.Kinds())) }
