@@ -107,11 +107,11 @@ func configMap(name, value string) string {
 	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: NS}\ndata: {color: \"" + value + "\"}\n"
 }
 
-// converged checks that ConfigMaps of these values, and nothing else, are live
-// and in the inventory, and that another process has nothing to do.
-func (w *world) converged(at any, want map[string]string) {
+// converged checks that ConfigMaps of these values, the others, and nothing else
+// are live and in the inventory, and that another process has nothing to do.
+func (w *world) converged(at any, want map[string]string, others ...string) {
 	w.t.Helper()
-	var names []string
+	names := others
 	for name, color := range want {
 		names = append(names, "ConfigMap "+name)
 		data, _ := w.get(configMaps, name).Object["data"].(map[string]any)

@@ -174,6 +174,16 @@ func (w *world) inventory() *state.Inventory {
 	return l.Inventory
 }
 
+// damage makes the project's shard of the inventory unreadable.
+func (w *world) damage() {
+	w.t.Helper()
+	_, err := w.dynamic.Resource(configMaps).Namespace(w.system).Patch(w.t.Context(), "plumbline-inventory-"+w.env+"-shop", types.MergePatchType,
+		[]byte(`{"binaryData":{"entries":"AAAA"}}`), metav1.PatchOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // live lists the objects of kinds that carry our labels and our entry.
 func (w *world) live(kinds ...schema.GroupVersionResource) []string {
 	w.t.Helper()
@@ -570,6 +580,20 @@ func (e *events) await(t testing.TB, ok func(reconciler.Event) bool) reconciler.
 		return i >= 0
 	})
 	return found
+}
+
+// awaitCount waits until n events of a kind were told.
+func (e *events) awaitCount(t testing.TB, kind reconciler.EventKind, n int) {
+	t.Helper()
+	e.until(t, func(list []reconciler.Event) bool {
+		have := 0
+		for _, ev := range list {
+			if ev.Kind == kind {
+				have++
+			}
+		}
+		return have >= n
+	})
 }
 
 // awaitRuns waits until a commit was processed n times.
