@@ -116,7 +116,7 @@ func explicitKind(err error) Kind {
 		if e, ok := err.(*Error); ok && e.Kind != KindUnset { //nolint:errorlint // the chain is walked here, one link at a time
 			return e.Kind
 		}
-		if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+		if j, ok := err.(interface{ Unwrap() []error }); ok {
 			joined = j
 		}
 		if joined != nil {

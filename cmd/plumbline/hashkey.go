@@ -96,7 +96,7 @@ func keyError(err error) error {
 		kind = plumbline.KindDenied
 	}
 	if reason := apierrors.ReasonForError(err); reason != metav1.StatusReasonUnknown {
-		err = fmt.Errorf("Secret %s: %s", hashKeySecret, reason) //nolint:staticcheck,revive // Secret is the kind's name
+		err = fmt.Errorf("Secret %s: %s", hashKeySecret, reason) //nolint:staticcheck // Secret is the kind's name
 	} else {
 		err = errors.New("no answer from the API server")
 	}

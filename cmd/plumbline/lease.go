@@ -83,6 +83,13 @@ func leaseKind(err error) plumbline.Kind {
 	return plumbline.KindTransient
 }
 
+// Keys of log attributes.
+const (
+	keyEnvironment = "environment"
+	keyErr         = "err"
+	keyHolder      = "holder"
+)
+
 // errLeaseLost ends a run whose Lease someone else took.
 var errLeaseLost = errors.New("the Lease was lost")
 
@@ -96,7 +103,7 @@ func (l *lease) hold(ctx context.Context, work func(context.Context) error) erro
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
 			OnStoppedLeading: func() { l.log.Debug("the Lease is given back") },
-			OnNewLeader:      func(identity string) { l.log.Info("the Lease is held", "by", identity) },
+			OnNewLeader:      func(identity string) { l.log.Info("the Lease is held", keyHolder, identity) },
 		},
 	})
 	if err != nil {

@@ -124,7 +124,7 @@ func (d *daemon) keep(ctx context.Context, env config.Environment) error {
 		if ctx.Err() != nil || !errors.Is(err, errLeaseLost) {
 			return err
 		}
-		d.log.Warn("waiting for the Lease again", "environment", env.Name, "err", err)
+		d.log.Warn("waiting for the Lease again", keyEnvironment, env.Name, keyErr, err)
 	}
 }
 
