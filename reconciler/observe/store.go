@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -151,6 +152,9 @@ func (r *reporting) ListWithContext(ctx context.Context, o metav1.ListOptions) (
 // WatchWithContext implements cache.ListerWatcherWithContext.
 func (r *reporting) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	w, err := r.ListerWatcherWithContext.WatchWithContext(ctx, o)
+	if o.SendInitialEvents != nil && apierrors.IsInvalid(err) {
+		return nil, err // an API server that does not stream lists; the reflector asks for one next
+	}
 	if err != nil {
 		r.failed(err)
 		return nil, err
