@@ -2,40 +2,13 @@ package reconciler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
-
-// posts are the goroutines beside the loop and the ways back from them.
-type posts struct {
-	lifetime context.Context //nolint:containedctx // of Run: watches live as long, whatever call opened them
-	wg       sync.WaitGroup
-	loaded   chan loaded
-	posted   chan posted
-	loading  bool
-	posting  bool
-}
-
-// loaded is what fetching and rendering came to.
-type loaded struct {
-	commit   plumbline.Commit
-	rendered *Rendered // nil when the head is the one that is known
-	err      error
-
-	base    *Rendered // of the commit that is deployed, when asked for
-	baseErr error
-}
-
-type posted struct {
-	status plumbline.Status
-	err    error
-}
 
 // Run keeps the environment until ctx ends, or with Options.Once until the
 // head is applied or cannot be. The Result is of the last commit processed. A
@@ -155,113 +128,6 @@ func (r *Reconciler) wakeHead() time.Time {
 // objects can lead to something.
 func (r *Reconciler) ready() bool {
 	return r.head.commit.SHA != "" || r.rec.Applied == "" || r.baseKnown
-}
-
-// load fetches and renders beside the loop.
-func (r *Reconciler) load(ctx context.Context) {
-	known := ""
-	if r.head.rendered != nil {
-		known = r.head.commit.SHA
-	}
-	base := ""
-	if !r.baseKnown {
-		base = r.rec.Applied
-	}
-	r.posts.loading = true
-	r.posts.wg.Add(1)
-	go func() {
-		defer r.posts.wg.Done()
-		r.posts.loaded <- r.fetch(ctx, known, base)
-	}()
-}
-
-// fetch is the I/O of load.
-func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.err = plumbline.Errorf(plumbline.KindInternal, "render", "panic of type %T", p)
-		}
-	}()
-	// First the fetch: in a new process there is nothing to read before it.
-	l.commit, l.err = r.o.Source.Fetch(ctx)
-	if base != "" {
-		l.base, l.baseErr = r.render(ctx, base)
-	}
-	if l.err != nil || l.commit.SHA == known {
-		return l
-	}
-	if l.base != nil && l.commit.SHA == base {
-		l.rendered = l.base
-		return l
-	}
-	l.rendered, l.err = r.render(ctx, l.commit.SHA)
-	return l
-}
-
-func (r *Reconciler) render(ctx context.Context, sha string) (*Rendered, error) {
-	snap, err := r.o.Source.Snapshot(ctx, sha)
-	if err != nil {
-		return nil, err
-	}
-	out, err := r.o.Renderer.Render(ctx, snap)
-	if err != nil {
-		return nil, err
-	}
-	return &out, nil
-}
-
-// takeLoaded takes in what load brought. It is done when a one-shot run cannot
-// go on.
-func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err error) {
-	r.takeBase(l)
-	if l.err != nil && ctx.Err() == nil {
-		r.takeLoadError(l)
-		if r.o.Once {
-			r.finish(ctx)
-			return true, l.err
-		}
-	}
-	if l.rendered != nil {
-		if r.head.rendered != nil && !r.head.done {
-			r.supersede(l.commit)
-		}
-		r.head = head{commit: l.commit, rendered: l.rendered}
-	}
-	if r.ready() {
-		r.look(ctx, append(r.watch.Take(), r.unseen()...))
-	}
-	return false, nil
-}
-
-// takeBase takes in the commit that is deployed.
-func (r *Reconciler) takeBase(l loaded) {
-	if r.baseKnown || (l.base == nil && l.baseErr == nil) {
-		return
-	}
-	if l.baseErr != nil && l.err != nil {
-		return // nothing was fetched, which says nothing about the commit
-	}
-	if l.baseErr != nil || len(plumbline.Errors(l.base.Violations)) > 0 {
-		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, l.baseErr)
-		r.baseKnown = true
-		return
-	}
-	r.baseKnown = true
-	r.good = plumbline.Commit{SHA: r.rec.Applied}
-	r.setDesired(l.base.Objects)
-}
-
-// takeLoadError reports a commit, or a branch, that cannot be read.
-func (r *Reconciler) takeLoadError(l loaded) {
-	kind := plumbline.KindOf(l.err)
-	if l.commit.SHA != "" && kind != plumbline.KindTransient && kind != plumbline.KindWaiting {
-		state, text := errorStatus(l.err)
-		r.want(plumbline.Status{SHA: l.commit.SHA, Context: r.o.Context, State: state, Description: text})
-	}
-	if text := l.err.Error(); text != r.lastLoadErr {
-		r.lastLoadErr = text
-		r.log.Warn("the repository is not read; the last good revision stays", keyErr, l.err)
-	}
 }
 
 // supersede closes the status of a head that was overtaken while pending.
@@ -390,96 +256,6 @@ func (r *Reconciler) again(res Result, attempts int) (done bool, at time.Time) {
 		soonest = earliest(soonest, now.Add(after))
 	}
 	return soonest.IsZero(), soonest
-}
-
-// want puts a status into the outbox.
-func (r *Reconciler) want(s plumbline.Status) {
-	if r.o.Reporter == nil {
-		return
-	}
-	s.Time = r.o.Now().UTC()
-	before, err := json.Marshal(r.o.Outbox)
-	r.o.Outbox.Want(s, s.Time)
-	after, err2 := json.Marshal(r.o.Outbox)
-	if err != nil || err2 != nil || string(before) != string(after) {
-		r.recordDirty = true
-	}
-}
-
-// pump sends the next status that is due, beside the loop, and is when to ask
-// again.
-func (r *Reconciler) pump(ctx context.Context) time.Time {
-	if r.o.Reporter == nil || r.posts.posting {
-		return time.Time{}
-	}
-	s, ok, wait := r.o.Outbox.Next(r.o.Now())
-	if !ok {
-		return wait
-	}
-	r.posts.posting = true
-	r.posts.wg.Add(1)
-	go func() {
-		defer r.posts.wg.Done()
-		r.posts.posted <- posted{status: s, err: r.post(ctx, s)}
-	}()
-	return time.Time{}
-}
-
-// post sends a status, unless the forge holds it already: a process that was
-// killed between sending and remembering does not send twice.
-func (r *Reconciler) post(ctx context.Context, s plumbline.Status) error {
-	if held, ok, err := r.o.Reporter.Last(ctx, s.Key()); err == nil && ok && held.Equal(s) {
-		return nil
-	}
-	return r.o.Reporter.Post(ctx, s)
-}
-
-func (r *Reconciler) takePosted(p posted) {
-	r.posts.posting = false
-	if p.err != nil {
-		if !plumbline.Canceled(p.err) {
-			r.log.Warn("a status is not posted", keyCommit, p.status.SHA, keyContext, p.status.Context, keyErr, p.err)
-		}
-		r.o.Outbox.Failed(p.status, p.err, r.o.Now())
-		return
-	}
-	r.o.Outbox.Accepted(p.status, r.o.Now())
-}
-
-// lastWords is how long the end of a one-shot run waits for a status to be
-// due: longer than the outbox's window.
-const lastWords = 2 * time.Second
-
-// finish sends what is left in the outbox and saves, at the end of a one-shot
-// run.
-func (r *Reconciler) finish(ctx context.Context) {
-	for {
-		if r.posts.posting {
-			select {
-			case p := <-r.posts.posted:
-				r.takePosted(p)
-			case <-ctx.Done():
-				return
-			}
-			continue
-		}
-		due := r.pump(ctx)
-		if r.posts.posting {
-			continue
-		}
-		wait := due.Sub(r.o.Now())
-		if due.IsZero() || wait > lastWords {
-			break // what the forge does not take now is kept for the next run
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
-	if err := r.Save(ctx); err != nil {
-		r.log.Error("the state is not saved", keyErr, err)
-	}
 }
 
 // Save writes what is not saved yet: the last act of a graceful stop.
