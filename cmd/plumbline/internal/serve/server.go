@@ -14,6 +14,9 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
+// keyAddress is the key of the log attribute.
+const keyAddress = "address"
+
 // Handler answers /healthz, /readyz and /metrics.
 func Handler(m *Metrics) http.Handler {
 	mux := http.NewServeMux()
@@ -37,7 +40,7 @@ func Serve(ctx context.Context, addr string, h http.Handler, log *slog.Logger) e
 	if err != nil {
 		return plumbline.Errorf(plumbline.KindUsage, "listen", "%w; set server.listen to a free address", err)
 	}
-	log.Info("listening on "+l.Addr().String())
+	log.Info("listening", keyAddress, l.Addr().String())
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
