@@ -88,7 +88,7 @@ func newStage(t testing.TB, dir string, cluster *servers.ClusterHandle) *stage {
 	}
 	s.writeKubeconfig(s.kubeconfig(), cluster.Config().Host)
 	s.mark = cluster.Mark(t)
-	for _, dir := range []string{s.repo(), s.temp()} {
+	for _, dir := range []string{filepath.Join(s.repo(), "environments", "production"), s.temp()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ import (
 //	wait-status COMMIT CONTEXT STATE REGEXP, statuses COMMIT
 //	mark, requests CLASS…      requests of the product since the mark, sorted
 //	create-live FILE, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
-//	live OBJECT FIELD, wait-live OBJECT FIELD VALUE
+//	live OBJECT FIELD, wait-live OBJECT FIELD VALUE; \. is a dot in a key
 //	versions                   resourceVersions of all that Plumbline applied
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
 //
@@ -319,7 +319,8 @@ func (st *story) field(object, path string) string {
 	}
 	st.ts.Check(err)
 	var v any = o.Object
-	for step := range strings.SplitSeq(path, ".") {
+	for step := range strings.SplitSeq(strings.ReplaceAll(path, `\.`, "\x00"), ".") {
+		step = strings.ReplaceAll(step, "\x00", ".")
 		switch x := v.(type) {
 		case map[string]any:
 			v = x[step]
