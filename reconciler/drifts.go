@@ -24,6 +24,8 @@ type drifted struct {
 
 // look judges objects of which something changed.
 func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
+	var bug error // recovered has said it all; the next event is another chance
+	defer r.recovered("judge", &bug)
 	slices.SortFunc(refs, plumbline.Ref.Compare)
 	gone := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, ref := range slices.Compact(refs) {

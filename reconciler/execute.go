@@ -48,6 +48,7 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef
 		j := &job{change: c}
 		jobs = append(jobs, j)
 		g.Go(func() error {
+			defer r.recovered("apply", &j.result.err)
 			j.result = r.write(ctx, byRef[c.Ref], c)
 			return nil
 		})

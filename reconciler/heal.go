@@ -12,8 +12,15 @@ import (
 )
 
 // act settles suspects and heals drift, where it is due and allowed. It is when
-// there will be something to do.
-func (r *Reconciler) act(ctx context.Context) time.Time {
+// there will be something to do: after a bug, at the next interval.
+func (r *Reconciler) act(ctx context.Context) (at time.Time) {
+	var bug error
+	defer func() {
+		if bug != nil {
+			at = r.o.Now().Add(r.o.Interval)
+		}
+	}()
+	defer r.recovered("heal", &bug)
 	next := r.askedAgain(ctx)
 	fresh := r.fresh
 	r.fresh = nil // what was read a turn ago is not fresh any more

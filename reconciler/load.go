@@ -36,11 +36,7 @@ func (r *Reconciler) load(ctx context.Context) {
 
 // fetch is the I/O of load.
 func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.err = plumbline.Errorf(plumbline.KindInternal, "render", "panic of type %T", p)
-		}
-	}()
+	defer r.recovered("render", &l.err)
 	// First the fetch: in a new process there is nothing to read before it.
 	l.commit, l.err = r.o.Source.Fetch(ctx)
 	if base != "" {

@@ -87,11 +87,15 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 	g.SetLimit(r.o.Workers)
 	for gk, refs := range byKind {
 		if len(refs) > listAbove {
-			g.Go(func() error { return r.lookupList(ctx, gk, refs, put) })
+			g.Go(func() (err error) {
+				defer r.recovered("list", &err)
+				return r.lookupList(ctx, gk, refs, put)
+			})
 			continue
 		}
 		for _, ref := range refs {
-			g.Go(func() error {
+			g.Go(func() (err error) {
+				defer r.recovered("read", &err)
 				m, err := r.o.Client.Get(ctx, ref, "")
 				if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 					return err

@@ -188,15 +188,24 @@ func (r *Reconciler) process(ctx context.Context) Result {
 // guarded is reconcile with a recover: a bug is an error of this run, not the
 // end of the daemon.
 func (r *Reconciler) guarded(ctx context.Context, c plumbline.Commit, rendered Rendered) (res Result) {
+	var bug error
 	defer func() {
-		if p := recover(); p != nil {
-			// The value may quote what it choked on, so only its type is told.
-			res.Commit = c
-			res.Err = plumbline.Errorf(plumbline.KindInternal, "reconcile", "panic of type %T", p)
-			r.log.Error("a bug: the run was given up", keyPanic, fmt.Sprintf("%T", p), keyStack, stack())
+		if bug != nil {
+			res.Commit, res.Err = c, bug
 		}
 	}()
+	defer r.recovered("reconcile", &bug)
 	return r.reconcile(ctx, c, rendered)
+}
+
+// recovered is deferred where a bug in the handling of one thing must not end
+// the daemon: the panic becomes an error. Its value may quote what it choked
+// on, so only its type is told.
+func (r *Reconciler) recovered(op string, err *error) {
+	if p := recover(); p != nil {
+		*err = plumbline.Errorf(plumbline.KindInternal, op, "panic of type %T", p)
+		r.log.Error("a bug: what was being done was given up", keyPanic, fmt.Sprintf("%T", p), keyStack, stack())
+	}
 }
 
 // deployed notes that the cluster now is, or is becoming, what a commit says.
@@ -240,15 +249,13 @@ func (r *Reconciler) again(res Result, attempts int) (done bool, at time.Time) {
 		if errors.As(err, &e) {
 			after = e.After
 		}
-		switch plumbline.KindOf(err) {
-		case plumbline.KindInvalid:
+		kind := plumbline.KindOf(err)
+		switch {
+		case kind == plumbline.KindInvalid, r.o.Once && (kind == plumbline.KindDenied || kind == plumbline.KindInternal):
 			continue
-		case plumbline.KindDenied:
-			if r.o.Once {
-				continue
-			}
+		case kind == plumbline.KindDenied:
 			after = r.o.Interval
-		case plumbline.KindWaiting:
+		case kind == plumbline.KindWaiting:
 			after = max(after, backoff(attempts, r.o.Interval))
 		default:
 			after = max(after, backoff(attempts, 5*time.Minute))

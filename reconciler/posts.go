@@ -59,7 +59,8 @@ func (r *Reconciler) pump(ctx context.Context) time.Time {
 
 // post sends a status, unless the forge holds it already: a process that was
 // killed between sending and remembering does not send twice.
-func (r *Reconciler) post(ctx context.Context, s plumbline.Status) error {
+func (r *Reconciler) post(ctx context.Context, s plumbline.Status) (err error) {
+	defer r.recovered("post status", &err)
 	if held, ok, err := r.o.Reporter.Last(ctx, s.Key()); err == nil && ok && held.Equal(s) {
 		return nil
 	}

@@ -89,6 +89,7 @@ func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Out
 		j := &job{ref: ref}
 		jobs = append(jobs, j)
 		g.Go(func() error {
+			defer r.recovered("delete", &j.result.err)
 			j.result = r.delete(ctx, ref)
 			return nil
 		})

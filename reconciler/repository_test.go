@@ -157,3 +157,13 @@ func (p plainRenderer) object(path, doc string) (plumbline.Object, error) {
 		Checksum: hex.EncodeToString(sum[:]), Body: plumbline.NewBody(body), Control: control,
 	}, nil
 }
+
+// panicking renders, unless the commit has a file "panic".
+type panicking struct{ reconciler.Renderer }
+
+func (p panicking) Render(ctx context.Context, s plumbline.Snapshot) (reconciler.Rendered, error) {
+	if _, err := fs.Stat(s.FS, "panic"); err == nil {
+		panic("rendering")
+	}
+	return p.Renderer.Render(ctx, s)
+}
