@@ -107,7 +107,7 @@ func (c *call) noAnswer(err error) error {
 
 // said is the forge's own message, if it is one of its API.
 func (c *call) said(res *sdk.Response, err error) string {
-	if !isJSON(res) {
+	if !isJSON(res) || strings.HasPrefix(err.Error(), "unknown API error: ") { // how the SDK quotes a page
 		return ""
 	}
 	if text := c.quote(err.Error()); text != "" {
