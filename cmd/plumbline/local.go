@@ -71,15 +71,19 @@ func contents(fsys fs.FS, dir string) (string, error) {
 // Fetch implements reconciler.Source.
 func (l *localSource) Fetch(context.Context) (plumbline.Commit, error) { return l.commit, nil }
 
-// Snapshot implements reconciler.Source.
+// Snapshot implements reconciler.Source. What is deployed may be in no commit
+// of the clone: files of some directory, or another clone's. Then the revision
+// at hand stands in for it, since that is what drift is about to be healed to.
 func (l *localSource) Snapshot(ctx context.Context, sha string) (plumbline.Snapshot, error) {
-	if sha == l.commit.SHA {
-		return plumbline.Snapshot{Commit: l.commit, FS: l.fs}, nil
+	own := plumbline.Snapshot{Commit: l.commit, FS: l.fs}
+	if sha == l.commit.SHA || l.clone == nil {
+		return own, nil
 	}
-	if l.clone == nil {
-		return plumbline.Snapshot{}, plumbline.Errorf(plumbline.KindInvalid, "read commit "+sha, "files on disk have no history")
+	s, err := l.clone.Snapshot(ctx, sha)
+	if plumbline.KindOf(err) == plumbline.KindUsage {
+		return own, nil
 	}
-	return l.clone.Snapshot(ctx, sha)
+	return s, err
 }
 
 // Commits implements reconciler.Source: the trailers of the commit itself
