@@ -35,19 +35,22 @@ import (
 //	git-commit MESSAGE         commits and pushes repo/; commit1, commit2, … in all output
 //	git-push-to BRANCH         pushes the last commit to another branch
 //	exits CODE plumbline ARGS  runs the binary to its end
-//	start ARGS, stop, kill     `plumbline run` in the background; stop wants exit 0
+//	plumbline-run ARGS         `plumbline run` in the background
+//	plumbline-stop             ends it by SIGTERM, and wants exit 0
 //	log                        what it has said
 //	get PATH                   asks it over HTTP
 //	wait-status COMMIT CONTEXT STATE REGEXP, statuses COMMIT
 //	mark, requests CLASS…      requests of the product since the mark, sorted
+//	writes                     those of all classes that are no dry run
 //	create-live FILE, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
 //	live OBJECT FIELD, wait-live OBJECT FIELD VALUE; \. is a dot in a key
 //	versions                   resourceVersions of all that Plumbline applied
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
 //
 // Without a plumbline.yaml in the archive there is one with the environment
-// production at environments/production and statuses in Git notes. See stage
-// for the words that are translated.
+// production at environments/production and statuses in Git notes; in one of
+// the archive, $REPOSITORY is the repository. See stage for the words that are
+// translated.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -65,15 +68,15 @@ func TestStories(t *testing.T) {
 			"edit":           told(3, 3, (*story).edit),
 			"git-commit":     told(1, 1, (*story).gitCommit),
 			"exits":          told(2, 99, (*story).exits),
-			"start":          told(0, 99, (*story).startDaemon),
-			"stop":           told(0, 0, (*story).stopDaemon),
-			"kill":           told(0, 0, (*story).killDaemon),
+			"plumbline-run":  told(0, 99, (*story).startDaemon),
+			"plumbline-stop": told(0, 0, (*story).stopDaemon),
 			"log":            told(0, 0, (*story).showLog),
 			"get":            told(1, 1, (*story).get),
 			"wait-status":    told(4, 4, (*story).waitStatus),
 			"statuses":       told(1, 1, (*story).showStatuses),
 			"mark":           told(0, 0, (*story).setMark),
 			"requests":       told(1, 9, (*story).showRequests),
+			"writes":         told(0, 0, (*story).showWrites),
 			"create-live":    told(1, 1, (*story).createLive),
 			"edit-live":      told(3, 3, (*story).editLive),
 			"delete-live":    told(1, 1, (*story).deleteLive),
@@ -103,6 +106,7 @@ func told(least, most int, do func(*story, []string)) func(*testscript.TestScrip
 		}
 		st := ts.Value(storyKey{}).(*story)
 		st.ts = ts
+		_ = ts.Stdout() // a command that prints nothing has printed nothing
 		do(st, args)
 	}
 }
@@ -126,13 +130,16 @@ func (st *story) cluster(args []string) {
 		st.ts.Fatalf("cluster: %q is not own", args[0])
 	}
 	st.stage = newStage(st.t, st.dir, c)
-	config := defaultConfig
-	if data, err := os.ReadFile(st.path("plumbline.yaml")); err == nil {
-		config = string(data)
+	if _, err := os.Stat(st.path("plumbline.yaml")); err != nil {
+		st.ts.Check(os.WriteFile(st.path("plumbline.yaml"), []byte(defaultConfig), 0o600))
 	}
-	config = strings.ReplaceAll(config, "$REPOSITORY", "file://"+st.origin())
-	config = strings.ReplaceAll(config, "plumbline-system", st.namespace)
-	st.ts.Check(os.WriteFile(st.path("plumbline.yaml"), []byte(config), 0o600))
+	files, err := filepath.Glob(st.path("*.yaml"))
+	st.ts.Check(err)
+	for _, file := range files {
+		config := strings.ReplaceAll(st.ts.ReadFile(file), "$REPOSITORY", "file://"+st.origin())
+		config = strings.ReplaceAll(config, "namespace: plumbline-system", "namespace: "+st.namespace)
+		st.ts.Check(os.WriteFile(file, []byte(config), 0o600))
+	}
 }
 
 const defaultConfig = `apiVersion: plumbline.dev/v1
@@ -191,7 +198,6 @@ func (st *story) startDaemon(args []string) {
 	st.start(append([]string{"--config", "plumbline.yaml"}, args...)...)
 }
 func (st *story) stopDaemon([]string) { st.say(st.stop()) }
-func (st *story) killDaemon([]string) { st.kill() }
 func (st *story) showLog([]string)    { st.say(st.log()) }
 
 func (st *story) get(args []string) {
@@ -241,8 +247,14 @@ var (
 	manyOthers = regexp.MustCompile(`\d{2,} (of|objects)`)
 )
 
+// showStatuses leaves out what was pending and was overtaken: whether a forge
+// still hears of that is a matter of milliseconds.
 func (st *story) showStatuses(args []string) {
-	for _, s := range st.statuses(args[0]) {
+	all := st.statuses(args[0])
+	for i, s := range all {
+		if s.State == plumbline.StatusPending && slices.ContainsFunc(all[i+1:], func(o plumbline.Status) bool { return o.Context == s.Context }) {
+			continue
+		}
 		st.say(fmt.Sprintf("%s: %s: %s", s.Context, s.State, manyOthers.ReplaceAllString(clockTime.ReplaceAllString(s.Description, "hh:mmZ"), "N $1")))
 	}
 }
@@ -256,6 +268,14 @@ func (st *story) showRequests(args []string) {
 	}
 	for _, r := range st.requests(classes...) {
 		st.say(r)
+	}
+}
+
+func (st *story) showWrites([]string) {
+	for _, r := range st.mark.Requests(st.t, func(r servers.Request) bool {
+		return r.User == st.user && !r.DryRun() && slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, r.Verb)
+	}) {
+		st.say(st.ours(r.String()))
 	}
 }
 
