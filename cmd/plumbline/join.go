@@ -19,6 +19,7 @@ import (
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/gitsource"
 	"github.com/plumbline-dev/plumbline/gitsource/forge"
+	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/notes"
 	"github.com/plumbline-dev/plumbline/policies"
 	"github.com/plumbline-dev/plumbline/reconciler"
@@ -146,18 +147,38 @@ func (j *joined) repository(in joining) (reconciler.Source, reconciler.Reporter,
 		j.closers = append(j.closers, m.Close)
 		source = m
 	}
-	if in.noReports || in.settings.Forge.Kind != config.ForgeNotes {
-		return source, nil, nil
+	reporter, err := j.reporter(in, auth)
+	return source, reporter, err
+}
+
+// reporter opens the forge; nil where no statuses are posted.
+func (j *joined) reporter(in joining, auth gitsource.Auth) (reconciler.Reporter, error) {
+	if in.noReports {
+		return nil, nil
 	}
-	n, err := notes.New(notes.Options{
-		URL: src.URL, Auth: auth, Timeout: src.Timeout, Now: in.now, Logger: in.logger,
-		Dir: filepath.Join(in.cache, "notes-"+digest(src.URL, env.Name)),
-	})
-	if err != nil {
-		return nil, nil, err
+	src, f := in.settings.Source, in.settings.Forge
+	switch f.Kind {
+	case config.ForgeNotes:
+		n, err := notes.New(notes.Options{
+			URL: src.URL, Auth: auth, Timeout: src.Timeout, Now: in.now, Logger: in.logger,
+			Dir: filepath.Join(in.cache, "notes-"+digest(src.URL, in.environment.Name)),
+		})
+		if err != nil {
+			return nil, err
+		}
+		j.closers = append(j.closers, n.Close)
+		return n, nil
+	case config.ForgeGitea:
+		g, err := gitea.New(gitea.Options{
+			URL: f.URL, Repository: f.Repository, TokenFile: f.TokenFile, CAFile: f.CAFile,
+			Timeout: src.Timeout, UserAgent: "plumbline/" + version, Now: in.now,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return g, nil
 	}
-	j.closers = append(j.closers, n.Close)
-	return source, n, nil
+	return nil, nil
 }
 
 func digest(parts ...string) string {

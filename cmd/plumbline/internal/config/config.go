@@ -166,14 +166,14 @@ type NoDecryption struct {
 	Secret      string `yaml:"secret" only:""`
 }
 
-// Forge is where statuses go.
+// Forge is where statuses go. All but Kind is for forges with an API.
 type Forge struct {
-	Kind              ForgeKind `yaml:"kind" only:"none|notes"`
-	URL               string    `yaml:"url" only:""`
-	Repository        string    `yaml:"repository" only:""`
-	TokenFile         string    `yaml:"tokenFile" only:""`
+	Kind              ForgeKind `yaml:"kind" only:"none|notes|gitea"`
+	URL               string    `yaml:"url"`
+	Repository        string    `yaml:"repository"` // owner/name
+	TokenFile         string    `yaml:"tokenFile"`
 	WebhookSecretFile string    `yaml:"webhookSecretFile" only:""`
-	CAFile            string    `yaml:"caFile" only:""`
+	CAFile            string    `yaml:"caFile"`
 }
 
 // ForgeKind is a kind of forge.
@@ -183,6 +183,7 @@ type ForgeKind string
 const (
 	ForgeNone  ForgeKind = "none"
 	ForgeNotes ForgeKind = "notes"
+	ForgeGitea ForgeKind = "gitea"
 )
 
 // Knative is what the cluster's Knative can do.

@@ -152,7 +152,11 @@ func (f field) refusal(n *yaml.Node) string {
 	if f.only[0] == "" {
 		return what
 	}
-	return what + ", only " + strings.Join(f.only, " and ")
+	last := len(f.only) - 1
+	if last == 0 {
+		return what + ", only " + f.only[0]
+	}
+	return what + ", only " + strings.Join(f.only[:last], ", ") + " and " + f.only[last]
 }
 
 func empty(n *yaml.Node) bool {

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/policies"
 )
 
@@ -65,6 +66,7 @@ func (p *parser) validate(root *yaml.Node, c *Config) {
 		p.errorf(lineOf(root, "kind"), "kind: want %s", kind)
 	}
 	p.validateSource(root, c)
+	p.validateForge(root, c.Forge)
 	if len(c.Environments) == 0 {
 		p.errorf(lineOf(root, "environments"), "environments: none; name at least one, with its path")
 	}
@@ -97,6 +99,34 @@ func (p *parser) validateSource(root *yaml.Node, c *Config) {
 	}
 	p.duration(root, s.Interval, "interval")
 	p.duration(root, s.Timeout, "timeout")
+}
+
+// validateForge wants of a forge with an API what finds it, and of the others
+// nothing: a key that does nothing is a misunderstanding.
+func (p *parser) validateForge(root *yaml.Node, f Forge) {
+	api := f.Kind == ForgeGitea
+	for _, k := range []struct {
+		key, value string
+		check      func(string) error
+	}{
+		{"url", f.URL, gitea.CheckURL},
+		{"repository", f.Repository, gitea.CheckRepository},
+		{"tokenFile", f.TokenFile, nil},
+		{"caFile", f.CAFile, nil},
+	} {
+		at := lineOf(root, "forge", k.key)
+		switch {
+		case !api && k.value != "":
+			p.errorf(at, "forge.%s: forge.kind %s has none", k.key, f.Kind)
+		case !api || k.key == "caFile":
+		case k.value == "":
+			p.errorf(at, "forge.%s: missing: forge.kind %s needs it", k.key, f.Kind)
+		case k.check != nil:
+			if err := k.check(k.value); err != nil {
+				p.errorf(at, "forge.%s: %w", k.key, err)
+			}
+		}
+	}
 }
 
 func (p *parser) duration(root *yaml.Node, d time.Duration, key string) {
