@@ -214,3 +214,28 @@ func TestForeignController(t *testing.T) {
 		t.Error("settings was written")
 	}
 }
+
+// TestReplacedDuringApply lets someone replace an object of ours, labels and all,
+// between our look and our apply: the new one is not taken over.
+func TestReplacedDuringApply(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	w.sent()
+	var first sync.Once
+	var theirs *unstructured.Unstructured
+	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
+			first.Do(func() {
+				w.delete(configMaps, "settings")
+				theirs = w.create(configMaps, "kubectl-create", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, labels: "+w.labels("")+"}\ndata: {color: theirs}")
+			})
+		}
+		return send()
+	}
+	w.commit(map[string]string{"settings.yaml": settingsIs("green")})
+	if _, err := w.once(); plumbline.KindOf(err) != plumbline.KindDenied {
+		t.Errorf("error %v, want denied", err)
+	}
+	w.untouched(theirs)
+}
