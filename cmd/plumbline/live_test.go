@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -126,8 +124,7 @@ func (s *stage) inventory() map[plumbline.Ref]inventory.Entry {
 	return out
 }
 
-// writeKubeconfigAs writes a kubeconfig of a user who may do nothing but read
-// Namespaces.
+// writeKubeconfigAs writes a kubeconfig of another user.
 func (s *stage) writeKubeconfigAs(path, user string, groups []string) {
 	s.t.Helper()
 	c, err := clientcmd.LoadFromFile(s.cluster.Kubeconfig)
@@ -138,17 +135,4 @@ func (s *stage) writeKubeconfigAs(path, user string, groups []string) {
 		u.Impersonate, u.ImpersonateGroups = user, groups
 	}
 	s.writeConfig(path, c)
-}
-
-// createNamespace makes Plumbline's own namespace, which it does itself where
-// it may.
-func (s *stage) createNamespace(ctx context.Context) {
-	s.t.Helper()
-	core, err := corev1client.NewForConfig(s.cluster.Config())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, metav1.CreateOptions{}); err != nil {
-		s.t.Fatal(err)
-	}
 }
