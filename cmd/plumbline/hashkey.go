@@ -12,11 +12,12 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/rights"
 )
 
 // The Secret that holds the key of all hashes over secret values.
 const (
-	hashKeySecret = "plumbline-hash-key"
+	hashKeySecret = rights.HashKeySecret
 	hashKeyData   = "key"
 	hashKeyBytes  = 32
 

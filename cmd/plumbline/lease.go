@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/rights"
 )
 
 // Times of the Lease. A leader that is gone is followed after leaseDuration at
@@ -50,7 +51,7 @@ func newLease(rc *rest.Config, namespace, environment string, now func() time.Ti
 	}
 	return &lease{
 		lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: "plumbline-" + environment},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: rights.LeaseName(environment)},
 			Client:     client,
 			LockConfig: resourcelock.ResourceLockConfig{Identity: fmt.Sprintf("%s_%d_%s", host, os.Getpid(), rand.Text()[:8])},
 		},

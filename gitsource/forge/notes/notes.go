@@ -115,6 +115,20 @@ func (r *Reporter) Last(ctx context.Context, key plumbline.StatusKey) (plumbline
 	return s, ok, nil
 }
 
+// MayPush asks the repository whether it takes pushes from these credentials,
+// as far as it tells without one: nil may still be refused for the reference
+// itself. Nothing is written.
+func (r *Reporter) MayPush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	session, err := r.remote.Open(ctx, wire.ReceivePack)
+	if err != nil {
+		return err
+	}
+	session.Close()
+	return nil
+}
+
 // List is every status of a commit, oldest first.
 func (r *Reporter) List(ctx context.Context, sha string) ([]plumbline.Status, error) {
 	op := "list statuses of " + plumbline.Commit{SHA: sha}.Short()
