@@ -21,12 +21,14 @@ import (
 	_ "time/tzdata" // the image has no time zones; sync windows need them
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/observe"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
+	observe.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
