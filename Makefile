@@ -11,8 +11,11 @@ IMAGE    ?= plumbline:$(VERSION)
 MODULES := $(shell git ls-files 'go.mod' '*/go.mod' | xargs -n 1 dirname)
 NESTED  := $(filter-out .,$(MODULES))
 # Nested modules are linted and tested with the flags that their binaries are
-# built with, or Kubernetes would be compiled once more.
-AS_BUILT := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -mod=readonly'
+# built with, or Kubernetes and Gitea would be compiled once more.
+AS_BUILT := case $$module in \
+	fixtures/forge) export CGO_ENABLED=1 GOFLAGS='-trimpath -buildvcs=false -mod=readonly -tags=sqlite,sqlite_unlock_notify';; \
+	*) export CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -mod=readonly';; \
+esac;
 
 SERVER := go run ./fixtures/servers/buildserver
 
@@ -37,12 +40,16 @@ build: ## Build bin/plumbline
 devcluster: ## Build bin/devcluster, a Kubernetes API server, and bin/kubectl (minutes, once)
 	@$(SERVER) devcluster kubectl
 
+.PHONY: devforge
+devforge: ## Build bin/devforge, a Gitea (minutes, once)
+	@$(SERVER) devforge
+
 .PHONY: demo
 demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=script plays it by itself
 	go run ./fixtures/demo
 
 .PHONY: test
-test: doctor devcluster ## Run all tests, with the race detector, against one API server
+test: doctor devcluster devforge ## Run all tests, with the race detector, against one API server and one Gitea
 	@set -e; \
 	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
 	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
@@ -50,11 +57,11 @@ test: doctor devcluster ## Run all tests, with the race detector, against one AP
 	go test -race $$pure; \
 	if [ -n "$$served" ]; then \
 		echo "go test -race: packages with servers"; \
-		bin/devcluster -- go test -race -p 1 -count=1 $$served; \
+		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 $$served; \
 	fi
 	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "go test: $$module"; \
-		(cd $$module && $(AS_BUILT) go test ./...); \
+		(cd $$module; $(AS_BUILT) go test ./...); \
 	done
 
 .PHONY: bench
@@ -77,7 +84,7 @@ lint: ## Check style, layers and formatting in every module
 	echo "lint: ."; bin/golangci-lint run ./...; \
 	for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "lint: $$module"; \
-		(cd $$module && $(AS_BUILT) $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...); \
+		(cd $$module; $(AS_BUILT) $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...); \
 	done
 
 .PHONY: fmt
