@@ -70,6 +70,7 @@ type daemon struct {
 	elect    bool
 	cache    string
 	metrics  *serve.Metrics
+	memory   *memory
 	log      *slog.Logger
 }
 
@@ -84,6 +85,11 @@ func (d *daemon) run(ctx context.Context) error {
 	} else {
 		serveCtx = serving
 	}
+	d.memory = newMemory()
+	server.Go(func() error {
+		d.memory.run(serving)
+		return nil
+	})
 	var mu sync.Mutex
 	var errs []error
 	var loops sync.WaitGroup
@@ -142,7 +148,11 @@ func (d *daemon) environment(ctx context.Context, env config.Environment) (err e
 		}
 	}()
 	j.Once = d.once
-	j.Progress = func(e reconciler.Event) { d.metrics.Event(env.Name, e) }
+	remember := d.memory.watch()
+	j.Progress = func(e reconciler.Event) {
+		d.metrics.Event(env.Name, e)
+		remember(e)
+	}
 	r := reconciler.New(j.Options)
 	_, err = r.Run(ctx)
 	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
