@@ -16,7 +16,6 @@ import (
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/fixtures/servers"
 	"github.com/plumbline-dev/plumbline/gitsource"
-	"github.com/plumbline-dev/plumbline/reconciler"
 	"github.com/plumbline-dev/plumbline/render"
 )
 
@@ -75,7 +74,7 @@ func newBenchRepository(tb testing.TB, files map[string]string) *benchRepository
 	return r
 }
 
-func (r *benchRepository) git(dir string, args ...string) string {
+func (r *benchRepository) git(dir string, args ...string) {
 	r.tb.Helper()
 	cmd := exec.CommandContext(r.tb.Context(), "git", args...)
 	cmd.Dir = dir
@@ -85,7 +84,6 @@ func (r *benchRepository) git(dir string, args ...string) string {
 	if err != nil {
 		r.tb.Fatalf("git %v: %v\n%s", args, err, out)
 	}
-	return strings.TrimSpace(string(out))
 }
 
 func (r *benchRepository) push(files map[string]string) {
@@ -155,7 +153,7 @@ func newBenchRenderer(tb testing.TB) *renderer {
 	return &renderer{settings: s, environment: e, render: inner}
 }
 
-func mustRender(tb testing.TB, r *renderer, s plumbline.Snapshot) reconciler.Rendered {
+func mustRender(tb testing.TB, r *renderer, s plumbline.Snapshot) {
 	tb.Helper()
 	out, err := r.Render(tb.Context(), s)
 	if err != nil {
@@ -164,7 +162,6 @@ func mustRender(tb testing.TB, r *renderer, s plumbline.Snapshot) reconciler.Ren
 	if errs := plumbline.Errors(out.Violations); len(errs) > 0 {
 		tb.Fatal(errs[0])
 	}
-	return out
 }
 
 func reportStats(b *testing.B, s render.Stats) {

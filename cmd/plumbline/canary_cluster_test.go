@@ -91,9 +91,9 @@ func (s *canarySite) flags() []string {
 }
 
 // quiet runs a command on the environment.
-func (s *canarySite) quiet(code int, args ...string) outputs {
+func (s *canarySite) quiet(code int, args ...string) {
 	s.t.Helper()
-	return s.c.quiet(s.t, s.repo, code, append(args, s.flags()...)...)
+	s.c.quiet(s.t, s.repo, code, append(args, s.flags()...)...)
 }
 
 // config writes an operator's configuration for the site.
