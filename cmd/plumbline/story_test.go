@@ -46,6 +46,13 @@ import (
 //	live OBJECT FIELD, wait-live OBJECT FIELD VALUE; \. is a dot in a key
 //	versions                   resourceVersions of all that Plumbline applied
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
+//	forge                      a repository on a real Gitea, which all that follows is about
+//	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
+//	tokens-unseen              in all that Plumbline said
+//	wait-log REGEXP
+//	all-statuses COMMIT        what was pending and was overtaken, too
+//	status-within TIME COMMIT CONTEXT STATE REGEXP
+//	same-objects COMMIT        wants live what the commit renders, and no more
 //
 // Without a plumbline.yaml in the archive there is one with the environment
 // production at environments/production and statuses in Git notes; in one of
@@ -63,27 +70,36 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"cluster":        told(0, 1, (*story).cluster),
-			"shop":           told(0, 0, (*story).shop),
-			"edit":           told(3, 3, (*story).edit),
-			"git-commit":     told(1, 1, (*story).gitCommit),
-			"exits":          told(2, 99, (*story).exits),
-			"plumbline-run":  told(0, 99, (*story).startDaemon),
-			"plumbline-stop": told(0, 0, (*story).stopDaemon),
-			"log":            told(0, 0, (*story).showLog),
-			"get":            told(1, 1, (*story).get),
-			"wait-status":    told(4, 4, (*story).waitStatus),
-			"statuses":       told(1, 1, (*story).showStatuses),
-			"mark":           told(0, 0, (*story).setMark),
-			"requests":       told(1, 9, (*story).showRequests),
-			"writes":         told(0, 0, (*story).showWrites),
-			"create-live":    told(1, 1, (*story).createLive),
-			"edit-live":      told(3, 3, (*story).editLive),
-			"delete-live":    told(1, 1, (*story).deleteLive),
-			"live":           told(2, 2, (*story).showLive),
-			"wait-live":      told(3, 3, (*story).waitLive),
-			"versions":       told(0, 0, (*story).versions),
-			"kubeconfig-for": told(2, 2, (*story).kubeconfigFor),
+			"cluster":         told(0, 1, (*story).cluster),
+			"shop":            told(0, 0, (*story).shop),
+			"edit":            told(3, 3, (*story).edit),
+			"git-commit":      told(1, 1, (*story).gitCommit),
+			"exits":           told(2, 99, (*story).exits),
+			"plumbline-run":   told(0, 99, (*story).startDaemon),
+			"plumbline-stop":  told(0, 0, (*story).stopDaemon),
+			"log":             told(0, 0, (*story).showLog),
+			"get":             told(1, 1, (*story).get),
+			"wait-status":     told(4, 4, (*story).waitStatus),
+			"statuses":        told(1, 1, (*story).showStatuses),
+			"mark":            told(0, 0, (*story).setMark),
+			"requests":        told(1, 9, (*story).showRequests),
+			"writes":          told(0, 0, (*story).showWrites),
+			"create-live":     told(1, 1, (*story).createLive),
+			"edit-live":       told(3, 3, (*story).editLive),
+			"delete-live":     told(1, 1, (*story).deleteLive),
+			"live":            told(2, 2, (*story).showLive),
+			"wait-live":       told(3, 3, (*story).waitLive),
+			"versions":        told(0, 0, (*story).versions),
+			"kubeconfig-for":  told(2, 2, (*story).kubeconfigFor),
+			"forge":           told(0, 0, (*story).openForge),
+			"revoke-token":    told(0, 0, (*story).revokeToken),
+			"rotate-token":    told(0, 0, (*story).rotateToken),
+			"read-only-token": told(0, 0, (*story).readOnlyToken),
+			"wait-log":        told(1, 1, (*story).waitLog),
+			"tokens-unseen":   told(0, 0, (*story).tokensUnseen),
+			"all-statuses":    told(1, 1, (*story).allStatuses),
+			"status-within":   told(5, 5, (*story).statusWithin),
+			"same-objects":    told(1, 1, (*story).sameObjects),
 		},
 	})
 }
@@ -93,9 +109,10 @@ type storyKey struct{}
 // story is the stage of one archive, once `cluster` has set it.
 type story struct {
 	*stage
-	ts  *testscript.TestScript
-	t   testing.TB
-	dir string
+	ts    *testscript.TestScript
+	t     testing.TB
+	dir   string
+	forge *storyForge // nil: statuses are Git notes
 }
 
 // told makes a command of the archive of a method.
@@ -225,18 +242,21 @@ func (st *story) waitStatus(args []string) {
 }
 
 // statuses of a commit, in the order in which they were posted, as anyone with
-// a clone can read them.
+// a clone can read them, or as the forge has them.
 func (st *story) statuses(commit string) []plumbline.Status {
-	note, err := st.tryGit(st.origin(), "notes", "--ref=plumbline", "show", st.expand([]string{commit})[0])
-	if err != nil {
-		return nil // no status yet
-	}
+	sha := st.expand([]string{commit})[0]
 	var out []plumbline.Status
-	for line := range strings.Lines(note) {
-		var s plumbline.Status
-		st.ts.Check(json.Unmarshal([]byte(line), &s))
-		s.Description = st.ours(s.Description)
-		out = append(out, s)
+	if st.forge != nil {
+		out = st.forge.repo.Statuses(st.t, sha)
+	} else if note, err := st.tryGit(st.origin(), "notes", "--ref=plumbline", "show", sha); err == nil {
+		for line := range strings.Lines(note) {
+			var s plumbline.Status
+			st.ts.Check(json.Unmarshal([]byte(line), &s))
+			out = append(out, s)
+		}
+	}
+	for i := range out {
+		out[i].Description = st.ours(out[i].Description)
 	}
 	return out
 }
@@ -255,7 +275,7 @@ func (st *story) showStatuses(args []string) {
 		if s.State == plumbline.StatusPending && slices.ContainsFunc(all[i+1:], func(o plumbline.Status) bool { return o.Context == s.Context }) {
 			continue
 		}
-		st.say(fmt.Sprintf("%s: %s: %s", s.Context, s.State, manyOthers.ReplaceAllString(clockTime.ReplaceAllString(s.Description, "hh:mmZ"), "N $1")))
+		st.say(statusLine(s))
 	}
 }
 
