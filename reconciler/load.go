@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 
 	"github.com/plumbline-dev/plumbline"
 )
@@ -97,7 +98,11 @@ func (r *Reconciler) takeBase(l loaded) {
 		return // nothing was fetched, which says nothing about the commit
 	}
 	if l.baseErr != nil || len(plumbline.Errors(l.base.Violations)) > 0 {
-		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, l.baseErr)
+		why := l.baseErr
+		if why == nil {
+			why = errors.New(plumbline.Errors(l.base.Violations)[0].String())
+		}
+		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, why)
 		r.baseKnown = true
 		return
 	}
@@ -113,7 +118,7 @@ func (r *Reconciler) takeLoadError(l loaded) {
 		state, text := errorStatus(l.err)
 		r.want(plumbline.Status{SHA: l.commit.SHA, Context: r.o.Context, State: state, Description: text})
 	}
-	if text := l.err.Error(); text != r.lastLoadErr {
+	if text := l.err.Error(); text != r.lastLoadErr && !r.o.Once { // a one-shot run returns it
 		r.lastLoadErr = text
 		r.log.Warn("the repository is not read; the last good revision stays", keyErr, l.err)
 	}

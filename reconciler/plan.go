@@ -99,7 +99,7 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 // foreign decides on a live object that is not ours.
 func (in planInput) foreign(o *plumbline.Object, seen drift.Observation) (plumbline.Op, string) {
 	switch {
-	case o.System && seen.Own != nil && seen.Installation == in.Installation && seen.Environment != in.Environment:
+	case o.System && seen.Own != nil && (seen.Installation != in.Installation || seen.Environment != in.Environment):
 		return plumbline.OpKeep, "environment " + seen.Environment + " keeps it"
 	case in.Adopt && o.Control.Adopt:
 		return plumbline.OpConfigure, reasonAdopt

@@ -159,13 +159,24 @@ func culprit(v plumbline.Verdict, short bool) string {
 	if path == "" {
 		path = "changed"
 	} else if short {
-		path = path[strings.LastIndexByte(path, '.')+1:]
+		path = lastStep(path)
 	}
 	s += " " + path + " by " + v.Managers()[0]
 	if !short && !f.Time.IsZero() {
 		s += " " + clock(f.Time)
 	}
 	return s
+}
+
+// lastStep of a field path. Keys of labels, annotations and data may hold dots
+// themselves, so of those the whole key stays.
+func lastStep(path string) string {
+	for _, of := range []string{"metadata.labels.", "metadata.annotations.", "data.", "binaryData."} {
+		if strings.HasPrefix(path, of) {
+			return strings.TrimPrefix(path, "metadata.")
+		}
+	}
+	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04Z") }

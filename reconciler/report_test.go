@@ -123,3 +123,19 @@ func TestDriftStatus(t *testing.T) {
 		}
 	}
 }
+
+func TestLastStep(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"spec.template.spec.containers":          "containers",
+		`spec.containers[name="web"].image`:      "image",
+		"metadata.labels.plumbline.dev/service":  "labels.plumbline.dev/service",
+		"metadata.annotations.example.com/owner": "annotations.example.com/owner",
+		"data.app.properties":                    "data.app.properties",
+		"spec":                                   "spec",
+	} {
+		if got := lastStep(path); got != want {
+			t.Errorf("lastStep(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -148,6 +148,7 @@ func (r *Reconciler) logResult(res Result) {
 		log.Error("invalid definition", keyCode, v.Code, keyAt, v.Origin.String(), keyMessage, v.Message)
 	}
 	switch {
+	case len(plumbline.Errors(res.Violations)) > 0:
 	case res.Err != nil:
 		for _, err := range flatten(res.Err) {
 			log.Warn("not applied as a whole", keyKind, plumbline.KindOf(err).String(), keyErr, err)

@@ -246,7 +246,7 @@ func (a *assembly) result() Result {
 	for _, u := range a.units.faulty {
 		res.Violations = append(res.Violations, u.violations...)
 	}
-	res.Violations = plumbline.SortViolations(res.Violations)
+	res.Violations = plumbline.SortViolations(withoutDerived(res.Violations))
 	slices.SortFunc(res.Skipped, func(x, y Skip) int {
 		return cmp.Or(x.Origin.Compare(y.Origin), cmp.Compare(x.Reason, y.Reason))
 	})
@@ -259,4 +259,19 @@ func (a *assembly) result() Result {
 		}
 	}
 	return res
+}
+
+// withoutDerived drops what is said of a service's mode where its file has
+// errors of its own: a port that is not understood is no port, which is a
+// reason for another mode, and so for a second complaint about one mistake.
+func withoutDerived(vs []plumbline.Violation) []plumbline.Violation {
+	faulty := map[string]bool{}
+	for _, v := range vs {
+		if v.Severity == plumbline.SeverityError && !definition.OfMode(v.Code) {
+			faulty[v.Origin.Path] = true
+		}
+	}
+	return slices.DeleteFunc(vs, func(v plumbline.Violation) bool {
+		return definition.OfMode(v.Code) && faulty[v.Origin.Path]
+	})
 }

@@ -1,5 +1,7 @@
 package definition
 
+import "strings"
+
 // The codes of violations. A code is stable: it is never given to another
 // problem, and never taken away from one. The thousands say what it is about:
 // 1 files and YAML, 2 the shape of a document, 3 names, 4 the content of a
@@ -149,3 +151,6 @@ const (
 	// CodePlainReserved: a plain object with a label that Plumbline sets.
 	CodePlainReserved = "PL9003"
 )
+
+// OfMode tells whether a code is about the mode that a service runs in.
+func OfMode(code string) bool { return strings.HasPrefix(code, "PL7") }

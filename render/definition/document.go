@@ -2,6 +2,7 @@ package definition
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -57,6 +58,8 @@ func (d *Document) read(r *reader, root *yaml.Node, depth int) {
 	case strings.HasPrefix(group, "plumbline"):
 		r.form = FormPlumbline
 		d.plumbline(r, root, group, version, kind)
+	case apiVersion == "" && slices.Contains(plumblineKinds(), kind):
+		r.errorf(CodeMissing, keyPos(root, "kind"), "apiVersion is missing: a %s is a definition of apiVersion: %s", kind, plumbline.APIVersion)
 	case apiVersion == "" || kind == "":
 		d.Skipped = "not a definition and not a Kubernetes object"
 	case strings.HasPrefix(group, "kustomize.config.k8s.io"):
