@@ -172,7 +172,7 @@ func culprit(v plumbline.Verdict, short bool) string {
 // themselves, so of those the whole key stays.
 func lastStep(path string) string {
 	for _, of := range []string{"metadata.labels.", "metadata.annotations.", "data.", "binaryData."} {
-		if strings.HasPrefix(path, of) {
+		if key, ok := strings.CutPrefix(path, of); ok && strings.Contains(key, ".") {
 			return strings.TrimPrefix(path, "metadata.")
 		}
 	}

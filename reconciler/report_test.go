@@ -132,6 +132,7 @@ func TestLastStep(t *testing.T) {
 		"metadata.labels.plumbline.dev/service":  "labels.plumbline.dev/service",
 		"metadata.annotations.example.com/owner": "annotations.example.com/owner",
 		"data.app.properties":                    "data.app.properties",
+		"data.color":                             "color",
 		"spec":                                   "spec",
 	} {
 		if got := lastStep(path); got != want {
