@@ -57,7 +57,7 @@ test: doctor devcluster devforge ## Run all tests, with the race detector, again
 	go test -race $$pure; \
 	if [ -n "$$served" ]; then \
 		echo "go test -race: packages with servers"; \
-		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 $$served; \
+		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 -timeout 40m $$served; \
 	fi
 	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "go test: $$module"; \
