@@ -94,6 +94,7 @@ func (a *app) runOnce(ctx context.Context, once *oneShot, f applyFlags) (res rec
 	if err != nil {
 		return res, err
 	}
+	l.once = true
 	if err := l.free(ctx); err != nil {
 		return res, err
 	}

@@ -33,6 +33,8 @@ const (
 type lease struct {
 	lock *resourcelock.LeaseLock
 	name string // of the environment
+	// once: whoever may not have the Lease need not wait for it.
+	once bool
 	now  func() time.Time
 	log  *slog.Logger
 }
@@ -98,8 +100,9 @@ var errLeaseLost = errors.New("the Lease was lost")
 // The context of work ends when the Lease is lost.
 func (l *lease) hold(ctx context.Context, work func(context.Context) error) error {
 	leading := make(chan context.Context, 1)
+	refused := make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: l.lock, LeaseDuration: leaseDuration, RenewDeadline: leaseDeadline, RetryPeriod: leaseRetry,
+		Lock: &heardLock{Interface: l.lock, log: l.log, refused: refused}, LeaseDuration: leaseDuration, RenewDeadline: leaseDeadline, RetryPeriod: leaseRetry,
 		ReleaseOnCancel: true, Name: l.lock.LeaseMeta.Name,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
@@ -118,7 +121,14 @@ func (l *lease) hold(ctx context.Context, work func(context.Context) error) erro
 		elector.Run(electing)
 	}()
 	lost := plumbline.Errorf(plumbline.KindTransient, "hold Lease", "%w", errLeaseLost)
+	if !l.once {
+		refused = nil // the right may be given yet; the log has said that it is missing
+	}
 	select {
+	case err := <-refused:
+		stop()
+		<-done
+		return &plumbline.Error{Op: "take Lease", Kind: plumbline.KindDenied, Err: err}
 	case <-done:
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -134,4 +144,45 @@ func (l *lease) hold(ctx context.Context, work func(context.Context) error) erro
 		}
 		return result
 	}
+}
+
+// heardLock is a lock whose refusals are heard: the elector tries again for
+// ever, and says so to a logger that others fill with much else.
+type heardLock struct {
+	resourcelock.Interface
+	log     *slog.Logger
+	refused chan<- error
+	last    string
+}
+
+// Get implements resourcelock.Interface.
+func (h *heardLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	rec, raw, err := h.Interface.Get(ctx)
+	return rec, raw, h.hear(err)
+}
+
+// Create implements resourcelock.Interface.
+func (h *heardLock) Create(ctx context.Context, rec resourcelock.LeaderElectionRecord) error {
+	return h.hear(h.Interface.Create(ctx, rec))
+}
+
+// Update implements resourcelock.Interface.
+func (h *heardLock) Update(ctx context.Context, rec resourcelock.LeaderElectionRecord) error {
+	return h.hear(h.Interface.Update(ctx, rec))
+}
+
+// hear tells of a refusal, once.
+func (h *heardLock) hear(err error) error {
+	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+		return err
+	}
+	if h.last != err.Error() {
+		h.last = err.Error()
+		h.log.Error("the Lease is refused", keyErr, err)
+	}
+	select {
+	case h.refused <- err:
+	default:
+	}
+	return err
 }

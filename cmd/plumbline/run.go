@@ -125,6 +125,7 @@ func (d *daemon) keep(ctx context.Context, env config.Environment) error {
 	if err != nil {
 		return err
 	}
+	l.once = d.once
 	for {
 		err := l.hold(ctx, func(ctx context.Context) error { return d.environment(ctx, env) })
 		if ctx.Err() != nil || !errors.Is(err, errLeaseLost) {
