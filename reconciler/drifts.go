@@ -148,11 +148,18 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 
 // tellDrift says that an object drifted.
 func (r *Reconciler) tellDrift(v plumbline.Verdict) {
-	var paths []string
-	for _, f := range v.Fields {
-		paths = append(paths, f.Path)
+	log := r.log.With(keyObject, v.Ref.String(), keyState, string(v.State))
+	if v.Reason != "" {
+		log = log.With(keyReason, v.Reason)
 	}
-	r.log.Warn("drift", keyObject, v.Ref.String(), keyState, string(v.State), keyReason, v.Reason, keyFields, paths, keyManagers, v.Managers())
+	if len(v.Fields) > 0 {
+		var paths []string
+		for _, f := range v.Fields {
+			paths = append(paths, f.Path)
+		}
+		log = log.With(keyFields, paths, keyManagers, v.Managers())
+	}
+	log.Warn("drift")
 	r.o.Progress(Event{Kind: EventDrift, Verdict: v})
 }
 
