@@ -18,7 +18,8 @@ func (a *app) driftCommand() *cobra.Command {
 		long: `
 Drift reads inventories and metadata on the cluster: which objects were changed
 or deleted by others, which fields, under which field manager's name and when.
-No value of any object is read. No daemon is asked and nothing is written.
+No value of any object is read, no daemon is asked and nothing is written; the
+desired and the live values are what plumbline diff shows.
 
 A field manager is a name that its client chose, not a person; who it was
 stands in the API server's audit log.`,
