@@ -100,7 +100,12 @@ tidy: ## Run go mod tidy in every module
 verify: tidy lint ## Generate and tidy everything, rewrite golden files, and see that nothing changed
 	go generate ./...
 	UPDATE=1 go test -count=1 ./render/... ./policies/...
+	$(MAKE) docs
 	git diff --exit-code
+
+.PHONY: docs
+docs: ## Write the pages of docs that follow from the code
+	UPDATE=1 go test -count=1 -run '^TestDocs$$' ./cmd/plumbline
 
 .PHONY: doctor
 doctor: ## Check that this machine has what the build and the tests need

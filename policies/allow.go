@@ -21,11 +21,11 @@ type AllowOptions struct {
 
 // The codes of what the repository may not do.
 const (
-	CodeClusterKind      = "PL4001"
-	CodeForeignNamespace = "PL4002"
-	CodeSystemNamespace  = "PL4003"
-	CodeClusterRole      = "PL4004"
-	CodeAdopt            = "PL4005"
+	CodeClusterKind      = "PL0001"
+	CodeForeignNamespace = "PL0002"
+	CodeSystemNamespace  = "PL0003"
+	CodeClusterRole      = "PL0004"
+	CodeAdopt            = "PL0005"
 )
 
 // Allow checks every object against what the operator opened. projects are the

@@ -4,9 +4,10 @@ import "strings"
 
 // The codes of violations. A code is stable: it is never given to another
 // problem, and never taken away from one. The thousands say what it is about:
-// 1 files and YAML, 2 the shape of a document, 3 names, 4 the content of a
-// service, 5 secrets, 6 routes, 7 how a service is run, 8 calls between
-// services, 9 plain Kubernetes objects.
+// 0 what the operator does not allow (package policies), 1 files and YAML, 2
+// the shape of a document, 3 names, 4 the content of a service, 5 secrets, 6
+// routes, 7 how a service is run, 8 calls between services, 9 plain Kubernetes
+// objects.
 const (
 	// CodeEncoding: a file that is not UTF-8 text.
 	CodeEncoding = "PL1001"

@@ -1,0 +1,211 @@
+package runbook
+
+func contents() []Entry {
+	return []Entry{
+		{
+			"PL4001", "Two tasks of one id",
+			"Tasks are the containers of one pod, and the id is the container's name.",
+			"Rename or remove one.",
+		},
+		{
+			"PL4002", "Two ports of one number or name",
+			"The containers of a pod share their ports: a second one cannot listen.",
+			"Give one of them another number or name.",
+		},
+		{
+			"PL4003", "A port that the mesh or Knative uses itself",
+			"The proxy, or Knative's queue, listens there in the same pod.",
+			"Let the program listen on another port; `servicePort` keeps the address for callers.",
+		},
+		{
+			"PL4004", "An environment variable that Knative sets",
+			"Knative sets it in each container and refuses a pod that does so too.",
+			"Remove it, or give it another name.",
+		},
+		{
+			"PL4005", "A label that controllers use",
+			"Plumbline, Knative or Istio finds pods by it; another value would hide them.",
+			"Choose another label.",
+		},
+		{
+			"PL4006", "A maximum below the minimum",
+			"Fewer replicas at most than at least, or limits below what is requested.",
+			"Raise one or lower the other.",
+		},
+		{
+			"PL4007", "A scaling trigger without what it needs",
+			"A trigger needs a target, and some need more.",
+			"Add the metadata that the message names.",
+		},
+		{
+			"PL4008", "A name that no environment variable can have",
+			"Kubernetes refuses the pod.",
+			"Use letters, digits, `_`, `-` and `.`, not beginning with a digit.",
+		},
+		{
+			"PL4009", "An environment variable that is set in two ways",
+			"By the task and by a secret, or by two secrets: which one counts would depend on their order.",
+			"Remove it in one place; the message names both.",
+		},
+		{
+			"PL4010", "An image reference that no registry accepts",
+			"The kubelet would never pull it.",
+			"Write `registry/path:tag`, in lower case and without blanks.",
+		},
+		{
+			"PL4011", "A value that has no effect (warning)",
+			"It is valid, and changes nothing in the way this service is run.",
+			"Remove it, so that nobody believes in it.",
+		},
+		{
+			"PL4012", "A label's value that Kubernetes refuses",
+			"The API server would refuse the object.",
+			"Use at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.",
+		},
+		{
+			"PL4013", "One port, two protocols",
+			"Versions of one service, or tasks of one, speak different protocols on the same address; callers see only one.",
+			"Use the same protocol, or another port.",
+		},
+	}
+}
+
+func secrets() []Entry {
+	return []Entry{
+		{
+			"PL5001", "A secret that nobody defines",
+			"The pod would wait for it for ever.",
+			"Define it in the same project, or correct the name. A plain Secret of the repository counts too.",
+		},
+		{
+			"PL5002", "A secret used in a way that its type does not allow",
+			"Secrets of type `docker` are for pulling images, `env` for variables, `file` for files.",
+			"Name a secret of the right type, or move it to the other field.",
+		},
+		{
+			"PL5003", "A key that a Secret cannot have",
+			"Kubernetes takes letters, digits, `-`, `_` and `.`; as a variable it must not begin with a digit.",
+			"Rename the key.",
+		},
+		{
+			"PL5004", "A secret that is too large",
+			"A Secret holds 1 MiB at most.",
+			"Split it, or keep large files in an image or a volume.",
+		},
+		{
+			"PL5005", "Keys that do not fit the secret's type",
+			"A secret of type `docker` has `username`, `password` and `url`, and no other keys.",
+			"Add what is missing, remove what is more.",
+		},
+		{
+			"PL5006", "A path where no secret can be mounted",
+			"It is relative, or would hide what the container needs.",
+			"Choose an absolute path of its own, as `/etc/shop/tls`.",
+		},
+		{
+			"PL5007", "Two secrets with one file",
+			"Both would be the same file at the same path.",
+			"Rename a key, or mount one elsewhere.",
+		},
+		{
+			"PL5008", "Data of a plain Secret that is not base64",
+			"Under `data` values are base64; the API server would refuse the object.",
+			"Put the text itself under `stringData`.",
+		},
+	}
+}
+
+func routes() []Entry {
+	return []Entry{
+		{
+			"PL6001", "Routes of a service that nobody defines",
+			"There is nothing to route to.",
+			"Correct the service's id or its project, or remove the document.",
+		},
+		{
+			"PL6002", "A route to a version that nobody defines",
+			"Calls would go nowhere. Often a version was removed and its share of the traffic forgotten.",
+			"Point the route to a version that is there; the message lists them.",
+		},
+		{
+			"PL6003", "Weights that do not share out",
+			"All are 0, or one is negative.",
+			"Give at least one target a weight above 0.",
+		},
+		{
+			"PL6004", "Several versions and no routes",
+			"Nobody says which version gets how much of the traffic.",
+			"Write a ServiceRoutes document; the message shows one that fits.",
+		},
+		{
+			"PL6005", "A route on a port where the service does not answer",
+			"Callers of that port would reach nothing.",
+			"Use one of the ports in the message, or declare the port in the service.",
+		},
+		{
+			"PL6006", "A route without targets, or with one twice",
+			"A route needs at least one version, and each at most once.",
+			"Add a target, or add up the weights of the one that is there twice.",
+		},
+	}
+}
+
+func running() []Entry {
+	return []Entry{
+		{
+			"PL7001", "A service that answers on port 80 (warning)",
+			"It scales to zero, and Knative answers for it on port 80, whatever port the container listens on.",
+			"Call it on port 80. To keep the declared port, set `minReplicas` to 1 or more and a `servicePort`.",
+		},
+		{
+			"PL7002", "A service that is called directly and scales to zero",
+			"It asks for something that only the mesh's own routing does, and for zero replicas, at which only Knative's routing works.",
+			"Set `minReplicas` to 1, or take out what the message names.",
+		},
+		{
+			"PL7003", "A way of scaling that only KEDA has",
+			"The service runs as a Deployment, and its trigger, or its minimum of 0, is not one that a Deployment's autoscaler knows.",
+			"Scale by cpu or memory with at least one replica, or make `maxReplicas` equal to `minReplicas`.",
+		},
+	}
+}
+
+func calls() []Entry {
+	return []Entry{
+		{
+			"PL8001", "A call to or from a service that nobody defines (warning)",
+			"An upstream or a whitelist names a service that is in no definition of this environment. It may live elsewhere, or be misspelt.",
+			"Correct the name, or leave it if the other side comes later.",
+		},
+		{
+			"PL8002", "A call that only one side declares (warning)",
+			"The caller has it among its upstreams and the callee not in its whitelist, or the other way round. Both must agree, so the call is refused.",
+			"Add the other half, or remove this one.",
+		},
+		{
+			"PL8003", "An address in an environment variable where nobody answers (warning)",
+			"The variable looks like the address of a service of this environment, with a port on which it is not called.",
+			"Use the port in the message.",
+		},
+	}
+}
+
+func plain() []Entry {
+	return []Entry{
+		{
+			"PL9001", "A plain object without a name or namespace",
+			"Plumbline follows objects by name. `generateName` makes another one each time.",
+			"Write `metadata.name`, and `metadata.namespace` for kinds that have one.",
+		},
+		{
+			"PL9002", "A null inside a list",
+			"The API server drops it, so what is live would never equal what is written.",
+			"Remove the item.",
+		},
+		{
+			"PL9003", "A plain object that uses what is Plumbline's own",
+			"Labels of `plumbline.dev/` say whose an object is. One that is written by hand would claim an object for another environment, or hide it.",
+			"Remove it; Plumbline adds its labels itself.",
+		},
+	}
+}
