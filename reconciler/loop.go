@@ -291,7 +291,7 @@ func (r *Reconciler) saveSoon(ctx context.Context) time.Time {
 }
 
 func (r *Reconciler) saveFailed(ctx context.Context, err error) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || (r.taken != nil && !r.o.Once) {
 		return
 	}
 	r.log.Error("the inventory is not saved; it is tried again", keyErr, err)
