@@ -63,10 +63,12 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	r.claimPlanned()
 	res.Plan = plan(r.planInput(c, rendered.Objects))
 	r.moveOrigins(rendered.Objects)
+	r.spare(&res.Plan, rendered.Objects)
 	if err := r.preread(ctx, &res.Plan, rendered.Objects, r.fresh); err != nil {
 		res.Err = err
 		return res
 	}
+	r.spare(&res.Plan, rendered.Objects)
 	r.choosePrune(ctx, c, &res)
 	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure) + len(res.Prune.Allowed)
 	if writes > 0 && r.o.ReadOnly {
