@@ -160,7 +160,7 @@ func (r *Reconciler) tellDrift(v plumbline.Verdict) {
 		log = log.With(keyFields, paths, keyManagers, v.Managers())
 	}
 	log.Warn("drift")
-	r.o.Progress(Event{Kind: EventDrift, Verdict: v})
+	r.o.Progress(Event{Kind: EventDrift, Verdict: v, UID: r.uid(v.Ref), Fight: r.history[v.Ref].Fight != nil})
 }
 
 // settleEvery is how often one suspect may be settled.

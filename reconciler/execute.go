@@ -84,6 +84,6 @@ func (r *Reconciler) record(o *plumbline.Object, w written) applied {
 		r.watch.Set(w.seen)
 		delete(r.drifts, o.Ref)
 	}
-	r.o.Progress(Event{Kind: EventOutcome, Outcome: out})
+	r.o.Progress(Event{Kind: EventOutcome, Outcome: out, UID: w.seen.UID})
 	return applied{Outcome: out, ownershipOnly: w.ownershipOnly, taken: w.taken}
 }

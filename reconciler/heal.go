@@ -173,7 +173,7 @@ func (r *Reconciler) takeHeal(before drifted, a applied) {
 	r.heals.at, r.heals.last = now.UTC(), v
 	r.recordDirty = true
 	r.log.Info("healed", keyObject, a.Ref.String(), keyAfter, now.Sub(before.since).Round(time.Millisecond))
-	r.o.Progress(Event{Kind: EventHealed, Verdict: v, Outcome: a.Outcome})
+	r.o.Progress(Event{Kind: EventHealed, Verdict: v, Outcome: a.Outcome, UID: r.uid(a.Ref)})
 }
 
 // exposed is the verdict on a suspect that turned out to be drift: metadata

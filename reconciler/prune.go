@@ -118,7 +118,7 @@ func (r *Reconciler) recordDelete(ref plumbline.Ref, d deleted) plumbline.Outcom
 		r.forget(ref)
 	}
 	delete(r.drifts, ref)
-	r.o.Progress(Event{Kind: EventOutcome, Outcome: o})
+	r.o.Progress(Event{Kind: EventOutcome, Outcome: o, UID: e.UID})
 	return o
 }
 

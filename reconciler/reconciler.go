@@ -147,6 +147,9 @@ type Event struct {
 	Outcome plumbline.Outcome // EventOutcome
 	Verdict plumbline.Verdict // EventSuspect, EventDrift, EventHealed
 	Result  Result            // EventRun
+
+	UID   string // of the object, where it is known
+	Fight bool   // EventDrift: healing has stopped, because someone takes it back each time
 }
 
 // EventKind tells which field of an Event is set.
@@ -246,6 +249,12 @@ func New(o Options) *Reconciler {
 		history: map[plumbline.Ref]drift.History{},
 		settled: map[plumbline.Ref]time.Time{},
 	}
+}
+
+// uid of an object of ours, as it was last written down.
+func (r *Reconciler) uid(ref plumbline.Ref) string {
+	e, _ := r.inv.Get(ref)
+	return e.UID
 }
 
 // ours tells whether an observed object is ours.

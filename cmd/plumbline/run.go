@@ -149,9 +149,15 @@ func (d *daemon) environment(ctx context.Context, env config.Environment) (err e
 		}
 	}()
 	j.Once = d.once
+	tell, told, err := d.events(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer told()
 	remember := d.memory.watch()
 	j.Progress = func(e reconciler.Event) {
 		d.metrics.Event(env.Name, e)
+		tell(e)
 		remember(e)
 	}
 	r := reconciler.New(j.Options)

@@ -45,6 +45,7 @@ import (
 //	create-live FILE, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
 //	live OBJECT FIELD, wait-live OBJECT FIELD VALUE; \. is a dot in a key
 //	versions                   resourceVersions of all that Plumbline applied
+//	events, wait-event REGEXP  the Events that Plumbline wrote
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
 //	forge                      a repository on a real Gitea, which all that follows is about
 //	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
@@ -90,6 +91,8 @@ func TestStories(t *testing.T) {
 			"live":            told(2, 2, (*story).showLive),
 			"wait-live":       told(3, 3, (*story).waitLive),
 			"versions":        told(0, 0, (*story).versions),
+			"events":          told(0, 0, (*story).showEvents),
+			"wait-event":      told(1, 1, (*story).waitEvent),
 			"kubeconfig-for":  told(2, 2, (*story).kubeconfigFor),
 			"forge":           told(0, 0, (*story).openForge),
 			"revoke-token":    told(0, 0, (*story).revokeToken),

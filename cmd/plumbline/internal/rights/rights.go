@@ -74,6 +74,9 @@ func Of(n Needs) []Right {
 			Why: "know this cluster and this installation by their uids",
 		})
 	}
+	if !n.Observe {
+		out = append(out, Right{Resource: "events", Verbs: []string{"create"}, Why: "tell of drift, heals and prunes as Events on the objects"})
+	}
 	return append(out, own(n)...)
 }
 

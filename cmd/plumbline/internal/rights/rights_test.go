@@ -30,6 +30,7 @@ func TestOf(t *testing.T) {
 			"/secrets get,list,watch,create,patch,delete  ",
 			"apps/deployments get,list,watch,create,patch,delete  ",
 			"/namespaces get  kube-system,own",
+			"/events create  ",
 			"/configmaps list,create,update,delete own ",
 			"/secrets get own plumbline-hash-key",
 			"/secrets create own ",
