@@ -32,8 +32,9 @@ type Result struct {
 	Outcomes   []plumbline.Outcome
 	Violations []plumbline.Violation
 	Prune      PruneDecision
-	Closed     string // why nothing is written now; empty when it may be
-	Err        error  // of the run as a whole
+	Closed     string        // why nothing is written now; empty when it may be
+	Err        error         // of the run as a whole
+	Took       time.Duration // from the plan to the last prune
 
 	// begun says that the commit could be written, as far as it differs: the
 	// cluster is, or is becoming, what it says.

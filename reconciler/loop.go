@@ -147,7 +147,9 @@ func (r *Reconciler) process(ctx context.Context) Result {
 	for ref, d := range r.drifts {
 		before[ref] = *d
 	}
+	begun := r.o.Now()
 	res := r.guarded(ctx, h.commit, *h.rendered)
+	res.Took = r.o.Now().Sub(begun)
 	if ctx.Err() != nil || (r.taken != nil && !r.o.Once) {
 		return res
 	}

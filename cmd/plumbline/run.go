@@ -160,6 +160,9 @@ func (d *daemon) environment(ctx context.Context, env config.Environment) (err e
 		tell(e)
 		remember(e)
 	}
+	if box, ok := j.Outbox.(serve.Pending); ok {
+		d.metrics.Observe(env.Name, string(d.settings.Forge.Kind), &j.Options, box)
+	}
 	r := reconciler.New(j.Options)
 	_, err = r.Run(ctx)
 	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)

@@ -26,10 +26,14 @@ type Metrics struct {
 	requests    *prometheus.CounterVec
 	drifts      *prometheus.CounterVec
 	lastSuccess *prometheus.GaugeVec
+	stages      *prometheus.HistogramVec
+	fetches     *prometheus.CounterVec
+	pending     *prometheus.GaugeVec
 	now         func() time.Time
 
-	mu    sync.Mutex
-	ready map[string]bool // by environment: its head was processed once
+	mu       sync.Mutex
+	ready    map[string]bool           // by environment: its head was processed once
+	outboxes map[string]map[string]int // statuses that wait, by forge and environment
 }
 
 // NewMetrics makes Metrics for environments.
@@ -51,14 +55,24 @@ func NewMetrics(version string, environments []string, now func() time.Time) *Me
 		lastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "plumbline_last_success_seconds", Help: "When a commit was last in sync, in seconds since the epoch.",
 		}, []string{"environment"}),
-		now:   now,
-		ready: map[string]bool{},
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "plumbline_stage_seconds", Help: "How long a stage took.", Buckets: stageBuckets(),
+		}, []string{"environment", "stage"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "plumbline_git_fetch_total", Help: "Fetches of the repository, by what came of them.",
+		}, []string{"result"}),
+		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "plumbline_outbox_pending", Help: "Commit statuses that are not sent yet.",
+		}, []string{"forge"}),
+		now:      now,
+		ready:    map[string]bool{},
+		outboxes: map[string]map[string]int{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "plumbline_build_info", Help: "Always 1; the label has the version.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.reconciles, m.objects, m.requests, m.drifts, m.lastSuccess)
+	m.registry.MustRegister(build, m.reconciles, m.objects, m.requests, m.drifts, m.lastSuccess, m.stages, m.fetches, m.pending)
 	for _, e := range environments {
 		m.ready[e] = false
 	}
@@ -88,6 +102,7 @@ func (m *Metrics) run(environment string, r reconciler.Result) {
 		result = "closed"
 	}
 	m.reconciles.WithLabelValues(environment, result).Inc()
+	m.took(environment, stageApply, r.Took)
 	m.objects.WithLabelValues(environment, "desired").Set(float64(r.Total))
 	failed := 0
 	for _, o := range r.Outcomes {
