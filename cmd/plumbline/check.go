@@ -41,9 +41,10 @@ func (a *app) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "plumbline-check-") // never the daemon's, which is its alone
+	// A directory of its own: the daemon's mirrors are the daemon's alone.
+	dir, err := os.MkdirTemp(os.Getenv("PLUMBLINE_CACHE"), "check-")
 	if err != nil {
-		return plumbline.Errorf(plumbline.KindUsage, "make cache", "%w; set TMPDIR to a directory that can be written", err)
+		return plumbline.Errorf(plumbline.KindUsage, "make cache", "%w; set PLUMBLINE_CACHE to a directory that can be written", err)
 	}
 	defer os.RemoveAll(dir)
 	c := &checkRun{settings: s, cache: dir, now: a.now}
