@@ -390,7 +390,7 @@ func TestCanariesOfTheDaemon(t *testing.T) {
 	s.editSecret("session", "SESSION_KEY")
 	d.waitFor(`"healed"`, "session")
 	sha = s.commit(map[string]string{"broken.yaml": fill(s.c, brokenSecrets()["flow mapping without a blank"]), "worse.yaml": fill(s.c, brokenSecrets()["no closing quote"])})
-	d.waitFor("not applied as a whole", sha[:7])
+	d.waitFor("invalid definition", "worse.yaml", sha[:7])
 
 	metrics := get(t, "http://"+at.Address+"/metrics")
 	if !bytes.Contains(metrics, []byte("plumbline_requests_total")) {
@@ -434,7 +434,7 @@ func TestCanariesInPanics(t *testing.T) {
 			}
 			s.c.none(t, "the error", fmt.Appendf(nil, "%v\n%+v", err, err))
 			s.c.none(t, "the log", log.Bytes())
-			if !bytes.Contains(log.Bytes(), []byte("panic of type")) {
+			if !bytes.Contains(log.Bytes(), []byte("a bug")) || !strings.Contains(err.Error(), "panic of type") {
 				t.Errorf("the log does not tell of the panic: %s", log.Bytes())
 			}
 		})
