@@ -31,6 +31,10 @@ const (
 // ConfigFile is where the pod finds its configuration.
 const ConfigFile = configDir + "/" + ConfigName
 
+// ClusterRole is the name of the ClusterRole, and of its binding, of the
+// installation in a namespace.
+func ClusterRole(namespace string) string { return namespace + ":" + Name }
+
 // Options of Manifests.
 type Options struct {
 	Namespace string
@@ -51,7 +55,7 @@ type Manifest struct {
 // Manifests are what is to be applied, in this order.
 func Manifests(o Options) []Manifest {
 	cluster, own := o.split()
-	clusterRole := metav1.ObjectMeta{Name: o.Namespace + ":" + Name, Labels: labels()}
+	clusterRole := metav1.ObjectMeta{Name: ClusterRole(o.Namespace), Labels: labels()}
 	named := o.meta(Name)
 	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: Name, Namespace: o.Namespace}}
 	return []Manifest{
