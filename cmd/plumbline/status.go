@@ -138,7 +138,6 @@ func (a *app) inspect(ctx context.Context, watch bool, tell func([]inspected) er
 }
 
 func (a *app) inspectOne(ctx context.Context, s settings, env config.Environment, watch bool, tell func(reconciler.Inspection) error) error {
-	s.Forge.Kind = config.ForgeNone
 	j, err := join(joining{settings: s, environment: env, source: nowhere{}, noReports: true, logger: logger(a.err, s.Log), now: a.now})
 	if err != nil {
 		return err
