@@ -372,7 +372,7 @@ func (p *play) commit(name string) string {
 		}
 		u.SetNamespace(p.w.ns)
 		put(u)
-		if len(p.kinds) == 0 || !slices.ContainsFunc(models, func(m *unstructured.Unstructured) bool { return m.GetKind() == u.GetKind() }) {
+		if !slices.ContainsFunc(models, func(m *unstructured.Unstructured) bool { return m.GroupVersionKind() == u.GroupVersionKind() }) {
 			models = append(models, u)
 		}
 	}
