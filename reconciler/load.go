@@ -27,6 +27,9 @@ func (r *Reconciler) load(ctx context.Context) {
 	if !r.baseKnown {
 		base = r.rec.Applied
 	}
+	if r.order != nil {
+		r.order.fetching = true
+	}
 	r.posts.loading = true
 	r.posts.wg.Add(1)
 	go func() {
@@ -70,6 +73,7 @@ func (r *Reconciler) render(ctx context.Context, sha string) (*Rendered, error) 
 // go on.
 func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err error) {
 	r.takeBase(l)
+	defer r.takeOrdered(l.err)
 	if l.err != nil && ctx.Err() == nil {
 		r.takeLoadError(l)
 		if r.o.Once {

@@ -28,7 +28,7 @@ func (r *Reconciler) Run(ctx context.Context) (Result, error) {
 // session is a run from one reading of the inventory to its end.
 func (r *Reconciler) session(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	r.posts = posts{lifetime: ctx, loaded: make(chan loaded, 1), posted: make(chan posted, 1)}
+	r.posts = posts{lifetime: ctx, loaded: make(chan loaded, 1), posted: make(chan posted, 1), ordered: make(chan state.Pending)}
 	defer func() {
 		cancel()
 		r.posts.wg.Wait()
@@ -38,6 +38,7 @@ func (r *Reconciler) session(ctx context.Context) (Result, error) {
 	if err := r.startUp(ctx); err != nil {
 		return Result{}, err
 	}
+	r.hear(ctx)
 	return r.loop(ctx)
 }
 
@@ -68,7 +69,7 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 	defer timer.Stop()
 	for {
 		now := r.o.Now()
-		if !r.posts.loading && !now.Before(fetchAt) {
+		if !r.posts.loading && (r.wantsFetch() || !now.Before(fetchAt)) {
 			r.load(ctx)
 			fetchAt = now.Add(r.o.Jitter(r.o.Interval))
 		}
@@ -78,6 +79,7 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 		if r.taken != nil && !r.o.Once {
 			return last, r.taken
 		}
+		r.answer(ctx, last)
 		actAt := r.act(ctx)
 		if r.o.Once && r.head.settled() {
 			r.finish(ctx)
@@ -101,6 +103,8 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 			}
 		case p := <-r.posts.posted:
 			r.takePosted(p)
+		case p := <-r.posts.ordered:
+			r.takeOrder(p)
 		case <-r.watch.Changed():
 			if r.ready() {
 				r.look(ctx, r.watch.Take())

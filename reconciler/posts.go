@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
 // posts are the goroutines beside the loop and the ways back from them.
@@ -15,6 +16,7 @@ type posts struct {
 	wg       sync.WaitGroup
 	loaded   chan loaded
 	posted   chan posted
+	ordered  chan state.Pending
 	loading  bool
 	posting  bool
 }

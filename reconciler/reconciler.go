@@ -131,6 +131,7 @@ type Options struct {
 	Gate     Gate
 	Client   *cluster.Client
 	Store    *state.Store
+	Orders   *state.Orders // optional: nobody can ask for anything
 	// Progress is told of every outcome, and of every verdict; optional.
 	Progress func(Event)
 	// Heal, if set, stands between a drift and its heal. The demo's own test
@@ -208,7 +209,8 @@ type Reconciler struct {
 	desired map[plumbline.Ref]plumbline.Object
 
 	// The head as it was last processed.
-	head head
+	head  head
+	order *order // nil when nobody waits for an answer
 
 	drifts  map[plumbline.Ref]*drifted
 	history map[plumbline.Ref]drift.History

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,7 @@ func (a *app) runOnce(ctx context.Context, once *oneShot, f applyFlags) (res rec
 	if _, err := once.Client.Identify(ctx, once.Namespace, true); err != nil {
 		return res, err
 	}
-	l, err := a.lease(once.settings, once.environment, once.Logger)
+	l, err := newLease(once.Client, once.Namespace, once.Environment, a.now, once.Logger)
 	if err != nil {
 		return res, err
 	}
@@ -104,15 +103,6 @@ func (a *app) runOnce(ctx context.Context, once *oneShot, f applyFlags) (res rec
 		return err
 	})
 	return res, err
-}
-
-// lease of an environment.
-func (a *app) lease(s settings, env config.Environment, log *slog.Logger) (*lease, error) {
-	rc, err := restConfig(env.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	return newLease(rc, s.Namespace, env.Name, a.now, log)
 }
 
 // oneShot is an environment joined with a local source.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/events"
 	"github.com/plumbline-dev/plumbline/reconciler"
@@ -12,17 +14,9 @@ import (
 // events makes what tells of an environment as Kubernetes Events, and its end,
 // which writes those that are left. In mode observe nothing is written, Events
 // neither.
-func (d *daemon) events(ctx context.Context, env config.Environment) (take func(reconciler.Event), end func(), err error) {
+func (d *daemon) events(ctx context.Context, env config.Environment, client corev1client.EventsGetter) (take func(reconciler.Event), end func()) {
 	if env.Mode == config.ModeObserve {
-		return func(reconciler.Event) {}, func() {}, nil
-	}
-	rc, err := restConfig(env.Cluster)
-	if err != nil {
-		return nil, nil, err
-	}
-	client, err := stateClient(rc)
-	if err != nil {
-		return nil, nil, err
+		return func(reconciler.Event) {}, func() {}
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -31,5 +25,5 @@ func (d *daemon) events(ctx context.Context, env config.Environment) (take func(
 	r := events.New(ctx, events.Options{
 		Client: client, Namespace: d.settings.Namespace, Environment: env.Name, Host: host, Logger: d.log, Now: d.app.now,
 	})
-	return r.Take, r.Close, nil
+	return r.Take, r.Close
 }

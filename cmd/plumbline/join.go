@@ -6,14 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
 
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
@@ -43,6 +41,7 @@ type joining struct {
 // joined is an environment that is ready to run.
 type joined struct {
 	reconciler.Options
+	core     corev1client.CoreV1Interface
 	renderer *renderer
 	closers  []func() error
 }
@@ -60,21 +59,17 @@ func (j *joined) close() error {
 // cluster of one environment behind the ports that the reconciler declares. It
 // does no I/O.
 func join(in joining) (*joined, error) {
-	rc, err := restConfig(in.environment.Cluster)
+	client, err := connect(in.environment.Cluster, in.requests)
 	if err != nil {
 		return nil, err
 	}
-	client, err := cluster.New(cluster.Options{Config: rc, Version: version, Observe: in.requests})
-	if err != nil {
-		return nil, err
-	}
-	state, err := stateClient(rc)
+	core, err := client.Core()
 	if err != nil {
 		return nil, err
 	}
 	s, env := in.settings, in.environment
 	observe := env.Mode == config.ModeObserve
-	j := &joined{renderer: &renderer{settings: s, environment: env, key: hashKey{client: state, namespace: s.Namespace, readOnly: observe}}}
+	j := &joined{core: core, renderer: &renderer{settings: s, environment: env, key: hashKey{client: core, namespace: s.Namespace, readOnly: observe}}}
 	source, reporter, err := j.repository(in)
 	if err != nil {
 		return nil, err
@@ -96,24 +91,22 @@ func join(in joining) (*joined, error) {
 		Gate:        gate(env.Windows),
 		Heal:        mayHeal,
 		Client:      client,
-		Store:       inventory.New(state.ConfigMaps(s.Namespace), env.Name),
+		Store:       inventory.New(core.ConfigMaps(s.Namespace), env.Name),
+		Orders:      inventory.NewOrders(core.ConfigMaps(s.Namespace), env.Name),
 		Logger:      in.logger,
 		Now:         in.now,
 	}
 	return j, nil
 }
 
-// stateClient reads and writes Plumbline's own ConfigMaps and Secret.
-func stateClient(rc *rest.Config) (*corev1client.CoreV1Client, error) {
-	cfg := rest.CopyConfig(rc)
-	cfg.UserAgent = fmt.Sprintf("plumbline/%s (%s)", version, cluster.ClassState)
-	cfg.QPS = -1
-	cfg.WarningHandler = rest.NoWarnings{}
-	c, err := corev1client.NewForConfig(cfg)
+// connect makes the client of a cluster; it sends nothing. Requests, where it is
+// not nil, is told of each.
+func connect(at config.Cluster, requests func(cluster.Class, string, int)) (*cluster.Client, error) {
+	rc, err := restConfig(at)
 	if err != nil {
-		return nil, plumbline.Errorf(plumbline.KindUsage, "connect to cluster", "%w", err)
+		return nil, err
 	}
-	return c, nil
+	return cluster.New(cluster.Options{Config: rc, Version: version, Observe: requests})
 }
 
 // statusContext of an environment's sync status.

@@ -9,7 +9,7 @@ import (
 // laterCommands are designed, not built: whoever read of them is told so.
 func (a *app) laterCommands() []*cobra.Command {
 	names := []string{
-		"history", "sync", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
+		"history", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
 		"graph", "schema", "import", "explain",
 	}
 	cmds := make([]*cobra.Command, 0, len(names))

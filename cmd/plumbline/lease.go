@@ -12,13 +12,12 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/rights"
+	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 )
 
 // Times of the Lease. A leader that is gone is followed after leaseDuration at
@@ -39,13 +38,10 @@ type lease struct {
 	log  *slog.Logger
 }
 
-func newLease(rc *rest.Config, namespace, environment string, now func() time.Time, log *slog.Logger) (*lease, error) {
-	cfg := rest.CopyConfig(rc)
-	cfg.UserAgent = fmt.Sprintf("plumbline/%s (lease)", version)
-	cfg.QPS = -1
-	client, err := coordinationv1client.NewForConfig(cfg)
+func newLease(c *cluster.Client, namespace, environment string, now func() time.Time, log *slog.Logger) (*lease, error) {
+	client, err := c.Leases()
 	if err != nil {
-		return nil, plumbline.Errorf(plumbline.KindUsage, "connect to cluster", "%w", err)
+		return nil, err
 	}
 	host, err := os.Hostname()
 	if err != nil {

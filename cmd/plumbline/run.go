@@ -121,7 +121,11 @@ func (d *daemon) keep(ctx context.Context, env config.Environment) error {
 	if !d.elect {
 		return d.environment(ctx, env)
 	}
-	l, err := d.app.lease(d.settings, env, d.log)
+	client, err := connect(env.Cluster, d.metrics.Request)
+	if err != nil {
+		return err
+	}
+	l, err := newLease(client, d.settings.Namespace, env.Name, d.app.now, d.log)
 	if err != nil {
 		return err
 	}
@@ -149,10 +153,7 @@ func (d *daemon) environment(ctx context.Context, env config.Environment) (err e
 		}
 	}()
 	j.Once = d.once
-	tell, told, err := d.events(ctx, env)
-	if err != nil {
-		return err
-	}
+	tell, told := d.events(ctx, env, j.core)
 	defer told()
 	remember := d.memory.watch()
 	j.Progress = func(e reconciler.Event) {

@@ -47,16 +47,16 @@ func (a *app) uninstallEnvironment(ctx context.Context, s settings, env config.E
 	if err != nil {
 		return err
 	}
-	l, err := a.lease(s, env, logger(a.err, quieter(s.Log)))
+	objects, err := cluster.New(cluster.Options{Config: rc, Version: version})
+	if err != nil {
+		return err
+	}
+	l, err := newLease(objects, s.Namespace, env.Name, a.now, logger(a.err, quieter(s.Log)))
 	if err != nil {
 		return err
 	}
 	l.once = true
 	if err := l.free(ctx); err != nil {
-		return err
-	}
-	objects, err := cluster.New(cluster.Options{Config: rc, Version: version})
-	if err != nil {
 		return err
 	}
 	work := func(ctx context.Context) error {
@@ -146,7 +146,15 @@ func (a *app) dropState(ctx context.Context, own kubernetes.Interface, namespace
 			return err
 		}
 	}
-	return nil
+	orders := inventory.OrdersName(environment)
+	if _, err := maps.Get(ctx, orders, metav1.GetOptions{}); err != nil {
+		return deleted("ConfigMap "+orders, err)
+	}
+	a.note("%-10s ConfigMap %s/%s", "delete", namespace, orders)
+	if !write {
+		return nil
+	}
+	return deleted("ConfigMap "+orders, maps.Delete(ctx, orders, metav1.DeleteOptions{}))
 }
 
 // uninstallInstallation deletes what all environments share, where none is left.

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/plumbline-dev/plumbline"
@@ -32,7 +34,8 @@ type Class string
 const (
 	ClassObject Class = "object" // reads and writes of managed objects
 	ClassWatch  Class = "watch"
-	ClassState  Class = "state" // inventory, environment record, discovery, installation
+	ClassState  Class = "state" // inventory, environment record, orders, Events, discovery, installation
+	ClassLease  Class = "lease" // leader election
 )
 
 const partial = "as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -73,7 +76,7 @@ func New(o Options) (*Client, error) {
 	cfg.GroupVersion = &schema.GroupVersion{}
 	cfg.APIPath = "/unused"
 	agents := map[Class]string{}
-	for _, c := range []Class{ClassObject, ClassWatch, ClassState} {
+	for _, c := range []Class{ClassObject, ClassWatch, ClassState, ClassLease} {
 		agents[c] = fmt.Sprintf("plumbline/%s (%s)%s", o.Version, c, o.UserAgent)
 	}
 	cfg.UserAgent = agents[ClassState]
@@ -91,6 +94,56 @@ func New(o Options) (*Client, error) {
 		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
 	}
 	return &Client{rest: rc, config: cfg, http: hc, kinds: newKinds(), agents: agents}, nil
+}
+
+// Core is the typed client of Plumbline's own ConfigMaps, Secret and Events:
+// the same connections, requests of class state. Their watches are of class
+// watch.
+func (c *Client) Core() (corev1client.CoreV1Interface, error) {
+	cfg, hc := c.typed(ClassState)
+	core, err := corev1client.NewForConfigAndClient(cfg, hc)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
+	return core, nil
+}
+
+// Leases is the typed client of Leases.
+func (c *Client) Leases() (coordinationv1client.CoordinationV1Interface, error) {
+	cfg, hc := c.typed(ClassLease)
+	leases, err := coordinationv1client.NewForConfigAndClient(cfg, hc)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
+	return leases, nil
+}
+
+// typed is what a typed client needs to send requests of a class.
+func (c *Client) typed(class Class) (*rest.Config, *http.Client) {
+	cfg := rest.CopyConfig(c.config)
+	cfg.NegotiatedSerializer, cfg.GroupVersion, cfg.APIPath, cfg.ContentType = nil, nil, "", ""
+	cfg.UserAgent = c.agents[class]
+	hc := *c.http
+	hc.Transport = classed{next: c.http.Transport, agent: c.agents[class], watch: c.agents[ClassWatch]}
+	return cfg, &hc
+}
+
+// classed names the class of requests that a typed client sends: it knows one
+// user agent, and watches are a class of their own.
+type classed struct {
+	next         http.RoundTripper
+	agent, watch string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c classed) RoundTrip(r *http.Request) (*http.Response, error) {
+	agent := c.agent
+	if r.URL.Query().Get("watch") == "true" {
+		agent = c.watch
+	}
+	out := r.Clone(r.Context())
+	out.Header.Set("User-Agent", agent)
+	return c.next.RoundTrip(out)
 }
 
 // discover makes a client for discovery whose requests end with ctx: its own

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
 // Right is leave to do some verbs on one resource.
@@ -93,9 +94,15 @@ func own(n Needs) []Right {
 		leases = append(leases, LeaseName(e))
 	}
 	slices.Sort(leases)
+	var orders []string
+	for _, e := range n.Environments {
+		orders = append(orders, state.OrdersName(e))
+	}
+	slices.Sort(orders)
 	const lease = "coordination.k8s.io"
 	return []Right{
 		{Namespace: n.Namespace, Resource: "configmaps", Verbs: []string{"list", "create", "update", "delete"}, Why: "keep inventories and records"},
+		{Namespace: n.Namespace, Resource: "configmaps", Verbs: []string{"watch"}, Names: orders, Why: "hear what people order by `plumbline sync`"},
 		{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"get"}, Names: []string{HashKeySecret}, Why: "read the key of all hashes over secret values"},
 		{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"create"}, Why: "make that key once"}, // a create has no name to narrow it by
 		{Namespace: n.Namespace, Group: lease, Resource: "leases", Verbs: []string{"get", "update"}, Names: leases, Why: "be the only one that writes"},
