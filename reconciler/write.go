@@ -40,7 +40,7 @@ func (r *Reconciler) create(ctx context.Context, o *plumbline.Object) written {
 	if err != nil {
 		return written{err: at(err, o)}
 	}
-	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body, Once: true})
+	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body})
 	if err != nil {
 		return written{err: at(err, o)}
 	}

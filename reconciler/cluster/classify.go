@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +25,11 @@ var ErrConflict = errors.New("the object changed meanwhile")
 
 // ErrNotFound marks an object that does not exist.
 var ErrNotFound = errors.New("not found")
+
+// ErrUnavailable marks a request that the API server did not take in: it is not
+// there, does not answer in time, or asks for fewer requests. What is sent next
+// would most likely meet the same.
+var ErrUnavailable = errors.New("the API server is not available")
 
 // OwnedError marks an apply without force that was refused because others own
 // fields with another value.
@@ -53,11 +60,14 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		if isSecret(ref) {
 			e.Err = errors.New(transportCause(err))
 		}
+		if transport(err) {
+			e.Err = unavailable{e.Err}
+		}
 		return e
 	}
 	s := status.Status()
 	cause := errors.New(message(ref, s))
-	e.Err = cause
+	e.Err, e.After = cause, delay(err)
 	switch s.Code {
 	case http.StatusUnauthorized:
 		e.Kind = plumbline.KindDenied
@@ -87,12 +97,51 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		}
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		e.Kind = plumbline.KindInvalid
-	case http.StatusTooManyRequests:
-		if d, ok := apierrors.SuggestsClientDelay(err); ok {
-			e.After = time.Duration(d) * time.Second
-		}
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		e.Err = unavailable{cause}
+	}
+	if denial(s) {
+		// Whoever denies it may think otherwise later, without a new commit.
+		e.Kind, e.Err = plumbline.KindDenied, cause
 	}
 	return e
+}
+
+// unavailable is an error that is ErrUnavailable too, and does not say so.
+type unavailable struct{ error }
+
+// Is implements the method that errors.Is looks for.
+func (unavailable) Is(target error) bool { return target == ErrUnavailable }
+
+// Unwrap returns the cause.
+func (u unavailable) Unwrap() error { return u.error }
+
+// transport tells whether err is of the way to the API server, and not of what
+// it answered.
+func transport(err error) bool {
+	var broken *url.Error
+	return errors.As(err, &broken) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// maxDelay is the longest time that the API server, or whoever answers in its
+// place, can make us wait.
+const maxDelay = 5 * time.Minute
+
+// delay is how long the API server asks to wait.
+func delay(err error) time.Duration {
+	seconds, ok := apierrors.SuggestsClientDelay(err)
+	if !ok {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxDelay)
+}
+
+// denial tells whether an admission webhook or policy refused the object. The
+// API server says so in words only, and webhooks choose the code.
+func denial(s metav1.Status) bool {
+	return s.Code >= 400 && s.Code < 500 && s.Code != http.StatusTooManyRequests &&
+		(strings.HasPrefix(s.Message, "admission webhook ") || strings.Contains(s.Message, ": admission webhook ")) &&
+		strings.Contains(s.Message, " denied the request")
 }
 
 // message is the API server's message, or for a Secret only what it is about.

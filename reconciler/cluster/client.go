@@ -8,9 +8,12 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
@@ -54,7 +57,19 @@ type Options struct {
 	UserAgent string // appended to the user agent; tests tell their requests apart by it
 	// Observe, if set, is told of every request that was answered.
 	Observe func(class Class, verb string, code int)
+
+	// Timeout bounds every request but a watch; 0 means 60 s, which is the API
+	// server's own limit. A write that runs into it may have been done.
+	Timeout time.Duration
+	// Silence is how long a watch may say nothing before it is opened anew; 0
+	// means 3 min. An API server that lives sends a bookmark each minute.
+	Silence time.Duration
 }
+
+const (
+	defaultTimeout = 60 * time.Second
+	defaultSilence = 3 * time.Minute
+)
 
 // Client sends requests to one API server. It is safe for concurrent use.
 type Client struct {
@@ -63,6 +78,8 @@ type Client struct {
 	http   *http.Client
 	kinds  *kinds
 	agents map[Class]string
+
+	timeout, silence time.Duration
 }
 
 // New makes a Client; it sends nothing.
@@ -93,7 +110,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
 	}
-	return &Client{rest: rc, config: cfg, http: hc, kinds: newKinds(), agents: agents}, nil
+	return &Client{
+		rest: rc, config: cfg, http: hc, kinds: newKinds(), agents: agents,
+		timeout: cmp.Or(o.Timeout, defaultTimeout), silence: cmp.Or(o.Silence, defaultSilence),
+	}, nil
 }
 
 // Core is the typed client of Plumbline's own ConfigMaps, Secret and Events:
@@ -209,6 +229,15 @@ func (c *Client) request(r *rest.Request, class Class, k Kind, ns, name string) 
 	return r.AbsPath(path...).SetHeader("User-Agent", c.agents[class])
 }
 
+// do sends a request once and waits for its answer, not longer than the
+// timeout. client-go would wait and send again where the API server asks for
+// it; whoever calls us has others to serve meanwhile, and tries again himself.
+func (c *Client) do(ctx context.Context, r *rest.Request) rest.Result {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return r.MaxRetries(0).Do(ctx)
+}
+
 // Apply describes one server-side apply.
 type Apply struct {
 	Ref     plumbline.Ref
@@ -216,9 +245,6 @@ type Apply struct {
 	Body    []byte // the whole request body
 	Force   bool
 	DryRun  bool
-	// Once sends it no second time, whatever the API server asks for, so that
-	// finding the object there means that someone else made it.
-	Once bool
 }
 
 // Apply sends one server-side apply and returns the metadata of the object
@@ -236,14 +262,11 @@ func (c *Client) Apply(ctx context.Context, a Apply) (*metav1.ObjectMeta, bool, 
 	if a.Force {
 		r.Param("force", "true")
 	}
-	if a.Once {
-		r.MaxRetries(0)
-	}
 	if a.DryRun {
 		r.Param("dryRun", metav1.DryRunAll)
 	}
 	code := 0
-	m, err := metaOf(r.Do(ctx).StatusCode(&code))
+	m, err := metaOf(a.Ref, c.do(ctx, r).StatusCode(&code))
 	if err != nil {
 		return nil, false, Classify("apply", a.Ref, err)
 	}
@@ -257,10 +280,10 @@ func (c *Client) Patch(ctx context.Context, ref plumbline.Ref, version string, b
 	if err != nil {
 		return nil, err
 	}
-	m, err := metaOf(c.request(c.rest.Patch(types.JSONPatchType), ClassObject, k, ref.Namespace, ref.Name).
+	m, err := metaOf(ref, c.do(ctx, c.request(c.rest.Patch(types.JSONPatchType), ClassObject, k, ref.Namespace, ref.Name).
 		Param("fieldManager", plumbline.FieldManager).
 		SetHeader("Accept", acceptMetadata).
-		Body(body).Do(ctx))
+		Body(body)))
 	if apierrors.IsInvalid(err) {
 		return nil, &plumbline.Error{Op: "patch", Ref: ref, Err: ErrConflict}
 	}
@@ -294,11 +317,10 @@ func (c *Client) Delete(ctx context.Context, ref plumbline.Ref, version string, 
 	}
 	policy := metav1.DeletePropagationBackground
 	opts.PropagationPolicy = &policy
-	res := c.request(c.rest.Delete(), ClassObject, k, ref.Namespace, ref.Name).
+	res := c.do(ctx, c.request(c.rest.Delete(), ClassObject, k, ref.Namespace, ref.Name).
 		SetHeader("Accept", acceptMetadata+",application/json").
 		SetHeader("Content-Type", "application/json").
-		Body(mustJSON(opts)).
-		Do(ctx)
+		Body(mustJSON(opts)))
 	if err := res.Error(); err != nil {
 		return nil, Classify("delete", ref, err)
 	}
@@ -316,9 +338,8 @@ func (c *Client) Get(ctx context.Context, ref plumbline.Ref, version string) (*m
 	if err != nil {
 		return nil, err
 	}
-	m, err := metaOf(c.request(c.rest.Get(), ClassObject, k, ref.Namespace, ref.Name).
-		SetHeader("Accept", acceptMetadata).
-		Do(ctx))
+	m, err := metaOf(ref, c.do(ctx, c.request(c.rest.Get(), ClassObject, k, ref.Namespace, ref.Name).
+		SetHeader("Accept", acceptMetadata)))
 	if err != nil {
 		return nil, Classify("read", ref, err)
 	}
@@ -326,33 +347,44 @@ func (c *Client) Get(ctx context.Context, ref plumbline.Ref, version string) (*m
 }
 
 // List reads the metadata of every object of a kind, in one namespace or with
-// ns "" in all of them.
+// ns "" in all of them. It is the present state, not that of a cache behind it,
+// and whole or an error: whoever answers in parts is asked for all of them.
 func (c *Client) List(ctx context.Context, k Kind, ns string) ([]metav1.PartialObjectMetadata, error) {
-	obj, err := c.request(c.rest.Get(), ClassObject, k, ns, "").
-		SetHeader("Accept", acceptMetadataList).
-		Param("resourceVersion", "0").
-		Do(ctx).Get()
-	if err != nil {
-		return nil, Classify("list", plumbline.Ref{Group: k.Group, Kind: k.Name}, err)
+	var items []metav1.PartialObjectMetadata
+	for part := ""; ; {
+		r := c.request(c.rest.Get(), ClassObject, k, ns, "").SetHeader("Accept", acceptMetadataList)
+		if part != "" {
+			r.Param("continue", part)
+		}
+		obj, err := c.do(ctx, r).Get()
+		if err != nil {
+			return nil, Classify("list", plumbline.Ref{Group: k.Group, Kind: k.Name}, err)
+		}
+		list, ok := obj.(*metav1.PartialObjectMetadataList)
+		if !ok {
+			return nil, plumbline.Errorf(plumbline.KindInternal, "list "+k.GroupKind().String(), "the API server answered with %T, not metadata", obj)
+		}
+		items = append(items, list.Items...)
+		if part = list.Continue; part == "" {
+			return items, nil
+		}
 	}
-	list, ok := obj.(*metav1.PartialObjectMetadataList)
-	if !ok {
-		return nil, plumbline.Errorf(plumbline.KindInternal, "list "+k.GroupKind().String(), "the API server answered with %T, not metadata", obj)
-	}
-	return list.Items, nil
 }
 
-func metaOf(r rest.Result) (*metav1.ObjectMeta, error) {
+func metaOf(ref plumbline.Ref, r rest.Result) (*metav1.ObjectMeta, error) {
 	obj, err := r.Get()
 	if err != nil {
 		if runtime.IsNotRegisteredError(err) {
-			return nil, fmt.Errorf("the API server answered with a whole object where metadata was asked for")
+			return nil, errors.New("the API server answered with a whole object where metadata was asked for")
 		}
 		return nil, err
 	}
 	p, ok := obj.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return nil, fmt.Errorf("the API server answered with %T, not metadata", obj)
+	}
+	if p.Name != ref.Name || p.Namespace != ref.Namespace || p.UID == "" {
+		return nil, errors.New("the API server answered about another object")
 	}
 	return &p.ObjectMeta, nil
 }

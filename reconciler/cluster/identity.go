@@ -14,7 +14,7 @@ import (
 func (c *Client) Identify(ctx context.Context, name string, create bool) (string, error) {
 	ref := plumbline.Ref{Kind: "Namespace", Name: name}
 	k := Kind{Version: "v1", Name: "Namespace", Resource: "namespaces"}
-	m, err := metaOf(c.request(c.rest.Get(), ClassState, k, "", name).SetHeader("Accept", acceptMetadata).Do(ctx))
+	m, err := metaOf(ref, c.do(ctx, c.request(c.rest.Get(), ClassState, k, "", name).SetHeader("Accept", acceptMetadata)))
 	if err == nil {
 		return string(m.UID), nil
 	}
@@ -26,11 +26,11 @@ func (c *Client) Identify(ctx context.Context, name string, create bool) (string
 		"apiVersion": "v1", "kind": "Namespace",
 		"metadata": metav1.ObjectMeta{Name: name, Labels: map[string]string{plumbline.LabelManagedBy: plumbline.ManagedBy}},
 	})
-	m, err = metaOf(c.request(c.rest.Post(), ClassState, k, "", "").
+	m, err = metaOf(ref, c.do(ctx, c.request(c.rest.Post(), ClassState, k, "", "").
 		SetHeader("Accept", acceptMetadata).
 		SetHeader("Content-Type", "application/json").
 		Param("fieldManager", plumbline.FieldManager).
-		Body(body).Do(ctx))
+		Body(body)))
 	if err != nil {
 		return "", Classify("create", ref, err)
 	}

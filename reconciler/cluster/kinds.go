@@ -81,6 +81,8 @@ func (c *Client) Kind(ctx context.Context, gk plumbline.GroupKind, version strin
 
 // Refresh reads discovery again: two requests.
 func (c *Client) Refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
 	dc, err := c.discover(ctx)
 	if err != nil {
 		return err

@@ -22,8 +22,8 @@ func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []
 	if err != nil {
 		return nil, nil, err
 	}
-	live, err = c.request(c.rest.Get(), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
-		SetHeader("Accept", "application/json").Do(ctx).Raw()
+	live, err = c.do(ctx, c.request(c.rest.Get(), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
+		SetHeader("Accept", "application/json")).Raw()
 	if err != nil {
 		return nil, nil, Classify("read", o.Ref, err)
 	}
@@ -35,13 +35,13 @@ func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []
 	if err != nil {
 		return nil, nil, err
 	}
-	then, err = c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
+	then, err = c.do(ctx, c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
 		Param("fieldManager", plumbline.FieldManager).
 		Param("fieldValidation", metav1.FieldValidationStrict).
 		Param("force", "true").
 		Param("dryRun", metav1.DryRunAll).
 		SetHeader("Accept", "application/json").
-		Body(body).Do(ctx).Raw()
+		Body(body)).Raw()
 	if err != nil {
 		return nil, nil, Classify("dry-run", o.Ref, err)
 	}

@@ -16,11 +16,15 @@ import (
 func (c *Client) ListWatch(k Kind, selector string) cache.ListerWatcherWithContext {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			ctx, cancel := context.WithTimeout(ctx, c.timeout)
+			defer cancel()
 			return c.listOptions(c.request(c.rest.Get(), ClassWatch, k, "", "").SetHeader("Accept", acceptMetadataList), o, selector).Do(ctx).Get()
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.Watch = true
-			return c.listOptions(c.request(c.rest.Get(), ClassWatch, k, "", "").SetHeader("Accept", acceptMetadata), o, selector).Watch(ctx)
+			return listen(ctx, c.silence, func(ctx context.Context) (watch.Interface, error) {
+				return c.listOptions(c.request(c.rest.Get(), ClassWatch, k, "", "").SetHeader("Accept", acceptMetadata), o, selector).Watch(ctx)
+			})
 		},
 	}
 }
