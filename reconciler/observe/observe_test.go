@@ -41,7 +41,7 @@ func seen(name, uid, version string) drift.Observation {
 // watched is a Watcher with one kind, as if its reflector ran.
 func watched() (*Watcher, *store) {
 	w := New(Options{Logger: slog.New(slog.DiscardHandler)})
-	k := &kind{Kind: cluster.Kind{Version: "v1", Name: "ConfigMap"}, cancel: func() {}, objects: map[plumbline.Ref]drift.Observation{}}
+	k := &kind{Kind: cluster.Kind{Version: "v1", Name: "ConfigMap"}, cancel: func() {}, objects: map[plumbline.Ref]drift.Observation{}, answers: map[plumbline.Ref]bool{}}
 	w.kinds[configMaps] = k
 	return w, &store{w: w, k: k}
 }
@@ -86,6 +86,22 @@ func TestEventsRaceWithResponses(t *testing.T) {
 			w.Set(seen("a", "u", "5"))
 			return s.Replace(nil, "7")
 		}, "", true},
+		{"a list from before a response", func(w *Watcher, s *store) error {
+			w.Set(seen("a", "u", "9"))
+			return s.Replace([]any{object("a", "u", "5")}, "7")
+		}, "u 9", false},
+		{"a list from before a create", func(w *Watcher, s *store) error {
+			w.Set(seen("a", "u", "9"))
+			return s.Replace(nil, "7")
+		}, "u 9", false},
+		{"a list of an older time", func(w *Watcher, s *store) error {
+			w.Set(seen("a", "u", "9"))
+			return errors.Join(s.Update(object("a", "u", "9")), s.Replace([]any{object("a", "u", "5")}, "7"))
+		}, "u 5", true},
+		{"the deletion of another", func(w *Watcher, s *store) error {
+			w.Set(seen("a", "v", "9"))
+			return s.Delete(object("a", "u", "8"))
+		}, "v 9", false},
 		{"in the list as before", func(w *Watcher, s *store) error {
 			w.Set(seen("a", "u", "5"))
 			return s.Replace([]any{object("a", "u", "5")}, "7")

@@ -36,7 +36,14 @@ func (s *store) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) { return s.shrink(obj) }
 }
 
-func (s *store) shrink(obj any) (*shrunk, error) {
+func (s *store) shrink(obj any) (_ *shrunk, err error) {
+	// One object that cannot be understood is not observed; the others are.
+	defer func() {
+		if p := recover(); p != nil {
+			err = plumbline.Errorf(plumbline.KindInternal, "observe "+s.k.GroupKind().String(), "panic of type %T", p)
+			s.w.opts.Logger.Error("a bug: an object is not observed", keyKind, s.k.GroupKind().String(), keyErr, err)
+		}
+	}()
 	switch o := obj.(type) {
 	case *shrunk:
 		return o, nil
@@ -66,8 +73,12 @@ func (s *store) put(obj any) error {
 	}
 	k := s.k
 	if old, ok := k.objects[o.seen.Ref]; ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
+		if o.seen.ResourceVersion == old.ResourceVersion {
+			delete(k.answers, o.seen.Ref)
+		}
 		return nil // the response to our own write came first
 	}
+	delete(k.answers, o.seen.Ref)
 	k.objects[o.seen.Ref] = o.seen
 	s.w.touch(o.seen.Ref)
 	return nil
@@ -81,20 +92,25 @@ func (s *store) Delete(obj any) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	if old, ok := s.k.objects[o.seen.Ref]; ok && old.UID != o.seen.UID {
+		return nil // the response to a create came first
+	}
 	if s.current() {
 		delete(s.k.objects, o.seen.Ref)
+		delete(s.k.answers, o.seen.Ref)
 		s.w.touch(o.seen.Ref)
 	}
 	return nil
 }
 
-// Replace implements cache.ReflectorStore: a list is complete.
-func (s *store) Replace(list []any, _ string) error {
+// Replace implements cache.ReflectorStore: a list is complete, as of its
+// version. What was answered to later writes is kept.
+func (s *store) Replace(list []any, version string) error {
 	next := make(map[plumbline.Ref]drift.Observation, len(list))
 	for _, obj := range list {
 		o, err := s.shrink(obj)
 		if err != nil {
-			return err
+			continue // it is not observed, so it is asked for by itself
 		}
 		next[o.seen.Ref] = o.seen
 	}
@@ -104,6 +120,13 @@ func (s *store) Replace(list []any, _ string) error {
 		return nil
 	}
 	k := s.k
+	for ref := range k.answers {
+		if old, ok := k.objects[ref]; ok && newer(old.ResourceVersion, version) {
+			next[ref] = old
+		} else {
+			delete(k.answers, ref)
+		}
+	}
 	for ref, old := range k.objects {
 		if o, ok := next[ref]; !ok || o.ResourceVersion != old.ResourceVersion {
 			s.w.touch(ref)

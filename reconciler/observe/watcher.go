@@ -63,9 +63,10 @@ type kind struct {
 	cluster.Kind
 	cancel  context.CancelFunc
 	objects map[plumbline.Ref]drift.Observation
-	listed  bool  // a whole list was seen
-	synced  bool  // and nothing says that it is out of date
-	err     error // the last reason why the kind is not synced
+	answers map[plumbline.Ref]bool // of objects are responses that the watch has not shown yet
+	listed  bool                   // a whole list was seen
+	synced  bool                   // and nothing says that it is out of date
+	err     error                  // the last reason why the kind is not synced
 }
 
 // New makes a Watcher that watches nothing yet.
@@ -143,6 +144,7 @@ func (w *Watcher) Set(o drift.Observation) {
 		return
 	}
 	k.objects[o.Ref] = o
+	k.answers[o.Ref] = true
 }
 
 // All returns every observation, in no order.
@@ -219,7 +221,7 @@ func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) e
 		return err
 	}
 	runCtx, cancel := context.WithCancel(lifetime)
-	k := &kind{Kind: served, cancel: cancel, objects: map[plumbline.Ref]drift.Observation{}}
+	k := &kind{Kind: served, cancel: cancel, objects: map[plumbline.Ref]drift.Observation{}, answers: map[plumbline.Ref]bool{}}
 	w.mu.Lock()
 	w.kinds[gk] = k
 	selector := w.selector
