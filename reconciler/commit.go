@@ -22,6 +22,8 @@ type head struct {
 	pending  bool      // its status says so
 	retry    time.Time // when to try again, if not done
 	attempts int
+	failures int   // attempts in a row that ended before they sent anything
+	tries    tries // objects that failed
 }
 
 // Result of processing one commit. It is what the sync status is made of.
@@ -39,6 +41,8 @@ type Result struct {
 	// begun says that the commit could be written, as far as it differs: the
 	// cluster is, or is becoming, what it says.
 	begun bool
+	// unread are the objects of which nobody knows whether they exist.
+	unread unread
 }
 
 // Changed tells whether the run sent, or would send, anything.
@@ -65,10 +69,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	res.Plan = plan(r.planInput(c, rendered.Objects))
 	r.moveOrigins(rendered.Objects)
 	r.spare(&res.Plan, rendered.Objects)
-	if err := r.preread(ctx, &res.Plan, rendered.Objects, r.fresh); err != nil {
-		res.Err = err
-		return res
-	}
+	r.postpone(&res.Plan)
+	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
 	r.spare(&res.Plan, rendered.Objects)
 	r.choosePrune(ctx, c, &res)
 	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure) + len(res.Prune.Allowed)
@@ -101,33 +103,55 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	return res
 }
 
-// unfinished joins what keeps a run from being done.
+// unfinished joins what keeps a run from being done, and notes of each object
+// when it is tried again.
 func (r *Reconciler) unfinished(res Result) error {
 	var errs []error
+	before := r.head.tries
+	r.head.tries = tries{}
+	left := func(ref plumbline.Ref, err error) {
+		errs = append(errs, err)
+		t := r.next(before[ref], err)
+		if unsent(err) {
+			t.n, t.due = before[ref].n, r.outage.until
+		}
+		r.head.tries[ref] = t
+	}
 	for _, o := range res.Outcomes {
 		if o.Err != nil {
-			errs = append(errs, o.Err)
+			left(o.Ref, o.Err)
 		}
 	}
 	for _, c := range res.Plan.Changes {
 		switch c.Op {
 		case plumbline.OpConflict:
-			errs = append(errs, &plumbline.Error{Op: "apply", Kind: plumbline.KindDenied, Ref: c.Ref, Origin: c.Origin, Err: errors.New(c.Reason)})
+			left(c.Ref, &plumbline.Error{Op: "apply", Kind: plumbline.KindDenied, Ref: c.Ref, Origin: c.Origin, Err: errors.New(c.Reason)})
 		case plumbline.OpSkip:
-			if c.Reason == reasonNeverMade {
-				continue
+			switch c.Reason {
+			case reasonNeverMade:
+			case reasonLater:
+				errs = append(errs, before[c.Ref].err)
+				r.head.tries[c.Ref] = before[c.Ref]
+			case reasonUnread:
+				left(c.Ref, &plumbline.Error{Origin: c.Origin, Err: res.unread[c.Ref]})
+			default:
+				left(c.Ref, r.skipped(c))
 			}
-			_, why := r.watch.Synced(c.Ref.GroupKind())
-			if c.Reason != reasonNotSynced || why == nil {
-				why = errors.New(c.Reason)
-			}
-			errs = append(errs, &plumbline.Error{Op: "apply", Kind: waitKind(why), Ref: c.Ref, Origin: c.Origin, After: 2 * time.Second, Err: why})
 		}
 	}
 	if res.Prune.Summary != "" {
 		errs = append(errs, plumbline.Errorf(plumbline.KindDenied, "prune", "%s", res.Prune.Summary))
 	}
 	return errors.Join(errs...)
+}
+
+// skipped is the error of a change that has to wait.
+func (r *Reconciler) skipped(c plumbline.Change) error {
+	_, why := r.watch.Synced(c.Ref.GroupKind())
+	if c.Reason != reasonNotSynced || why == nil {
+		why = errors.New(c.Reason)
+	}
+	return &plumbline.Error{Op: "apply", Kind: waitKind(why), Ref: c.Ref, Origin: c.Origin, After: 2 * time.Second, Err: why}
 }
 
 func waitKind(err error) plumbline.Kind {

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 // drifted is an object that is, or may be, not as we applied it.
 type drifted struct {
 	verdict plumbline.Verdict
+	// drifted is what the verdict was before the object became suspect.
+	drifted *plumbline.Verdict
 	by      plumbline.Field // to name if a suspect turns out to have drifted
 	since   time.Time       // when it was first judged so
 	seen    time.Time       // when it was last judged
@@ -24,8 +27,6 @@ type drifted struct {
 
 // look judges objects of which something changed.
 func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
-	var bug error // recovered has said it all; the next event is another chance
-	defer r.recovered("judge", &bug)
 	slices.SortFunc(refs, plumbline.Ref.Compare)
 	gone := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, ref := range slices.Compact(refs) {
@@ -35,11 +36,13 @@ func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
 		case !listed, !e.Owned():
 			continue // not ours, or the next run claims it
 		case live:
-			r.judge(drift.Decide(e.Verified, o), drift.Suspicion(e.Verified, o))
+			r.each(ref, func() { r.judge(drift.Decide(e.Verified, o), drift.Suspicion(e.Verified, o)) })
 		default:
-			if ok, _ := r.watch.Synced(ref.GroupKind()); ok {
-				gone[ref.GroupKind()] = append(gone[ref.GroupKind()], ref)
+			if ok, _ := r.watch.Synced(ref.GroupKind()); !ok {
+				r.askLater(ref, 0) // whether it is there shows once its kind is observed again
+				continue
 			}
+			gone[ref.GroupKind()] = append(gone[ref.GroupKind()], ref)
 		}
 	}
 	r.lookGone(ctx, gone)
@@ -51,48 +54,74 @@ func (r *Reconciler) lookGone(ctx context.Context, gone map[plumbline.GroupKind]
 	if len(gone) == 0 {
 		return
 	}
-	found, err := r.lookup(ctx, gone)
-	if err != nil {
-		if ctx.Err() == nil {
-			r.log.Warn("objects that left the watch are asked for again", keyErr, err)
-			for _, refs := range gone {
-				r.askAgain = append(r.askAgain, refs...)
-			}
-			r.askAt = r.o.Now().Add(askAgainAfter)
-		}
-		return
-	}
+	found, failed := r.lookup(ctx, gone)
+	r.notRead(ctx, failed)
 	r.fresh = found
 	for ref, o := range found {
-		e, _ := r.inv.Get(ref)
-		_, wanted := r.desired[ref]
-		switch {
-		case !wanted && r.baseKnown && (o == nil || o.UID != e.UID):
-			r.forget(ref) // it was on its way out, or someone took it away
-		case o == nil:
-			r.judge(plumbline.Verdict{Ref: ref, State: plumbline.StateMissing}, plumbline.Field{})
-		default:
-			if o.UID == e.UID {
-				r.watch.Set(*o)
-			}
-			r.judge(drift.Decide(e.Verified, *o), drift.Suspicion(e.Verified, *o))
-		}
+		r.each(ref, func() { r.lookMissing(ref, o) })
 	}
 }
 
-// askAgainAfter is how soon objects that left the watch are asked for again,
-// when the API server did not answer.
-const askAgainAfter = 2 * time.Second
+// notRead notes objects that nobody answered for, to ask for them again.
+func (r *Reconciler) notRead(ctx context.Context, failed unread) {
+	if len(failed) == 0 || ctx.Err() != nil {
+		return
+	}
+	var one error // they are most likely the same
+	for _, err := range failed {
+		one = err
+	}
+	for ref := range failed {
+		r.askLater(ref, askedFor(one))
+	}
+	r.log.Warn("objects that left the watch are asked for again", keyObjects, len(failed), keyErr, one)
+}
+
+// askLater notes an object to ask the API server for, not sooner than after.
+func (r *Reconciler) askLater(ref plumbline.Ref, after time.Duration) {
+	if len(r.askAgain) == 0 {
+		r.asked++
+		r.askAt = r.o.Now().Add(max(after, backoff(r.asked, longestWait)))
+	}
+	r.askAgain[ref] = true
+}
+
+// lookMissing judges an object that left the watch by what was read of it, nil
+// for nothing.
+func (r *Reconciler) lookMissing(ref plumbline.Ref, o *drift.Observation) {
+	e, _ := r.inv.Get(ref)
+	_, wanted := r.desired[ref]
+	switch {
+	case !wanted && r.baseKnown && (o == nil || o.UID != e.UID):
+		r.forget(ref) // it was on its way out, or someone took it away
+	case o == nil:
+		r.judge(plumbline.Verdict{Ref: ref, State: plumbline.StateMissing}, plumbline.Field{})
+	default:
+		if o.UID == e.UID {
+			r.watch.Set(*o)
+		}
+		r.judge(drift.Decide(e.Verified, *o), drift.Suspicion(e.Verified, *o))
+	}
+}
+
+// each deals with one object: a bug in that is told, and the others go on. The
+// object's next event is another chance.
+func (r *Reconciler) each(ref plumbline.Ref, f func()) {
+	if err := r.guard("judge", func() error { f(); return nil }); err != nil {
+		r.log.Error("an object is not judged", keyObject, ref.String(), keyErr, err)
+	}
+}
 
 // askedAgain looks once more at the objects that nobody answered for, when it
 // is time, and is when that will be.
 func (r *Reconciler) askedAgain(ctx context.Context) time.Time {
 	if len(r.askAgain) > 0 && !r.o.Now().Before(r.askAt) {
-		refs := r.askAgain
-		r.askAgain = nil
+		refs := slices.Collect(maps.Keys(r.askAgain))
+		clear(r.askAgain)
 		r.look(ctx, refs)
 	}
 	if len(r.askAgain) == 0 {
+		r.asked = 0
 		return time.Time{}
 	}
 	return r.askAt
@@ -130,6 +159,9 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 	before := d.verdict
 	d.verdict, d.by, d.seen = v, by, now
 	if v.State == plumbline.StateSuspect {
+		if before.State == plumbline.StateDrifted {
+			d.drifted = &before
+		}
 		d.due = r.settleAt(v.Ref, now)
 		if before.State != plumbline.StateSuspect {
 			r.o.Progress(Event{Kind: EventSuspect, Verdict: v})

@@ -17,23 +17,27 @@ type applied struct {
 }
 
 // execute writes the creates and configures of p, wave by wave. A failed
-// object stops only itself.
+// object stops only itself; an API server that is not there stops the rest.
 func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects []plumbline.Object) []applied {
 	byRef := index(objects)
 	var out []applied
+	b := r.outage.braked(r.o.Now())
 	for len(p.Changes) > 0 {
 		n := 1
 		for n < len(p.Changes) && p.Changes[n].Wave == p.Changes[0].Wave {
 			n++
 		}
-		out = append(out, r.wave(ctx, p.Changes[:n], byRef)...)
+		out = append(out, r.wave(ctx, p.Changes[:n], byRef, b)...)
 		p.Changes = p.Changes[n:]
+	}
+	if len(out) > 0 && ctx.Err() == nil {
+		r.outage.met(b.met, r.o.Now())
 	}
 	return out
 }
 
 // wave writes objects at once, as many as there are workers.
-func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef map[plumbline.Ref]*plumbline.Object) []applied {
+func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef map[plumbline.Ref]*plumbline.Object, b *brake) []applied {
 	type job struct {
 		change plumbline.Change
 		result written
@@ -49,7 +53,12 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef
 		jobs = append(jobs, j)
 		g.Go(func() error {
 			defer r.recovered("apply", &j.result.err)
+			if err := b.pulled(); err != nil {
+				j.result.err = at(err, byRef[c.Ref])
+				return nil
+			}
 			j.result = r.write(ctx, byRef[c.Ref], c)
+			b.told(j.result.err)
 			return nil
 		})
 	}

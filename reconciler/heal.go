@@ -21,6 +21,9 @@ func (r *Reconciler) act(ctx context.Context) (at time.Time) {
 		}
 	}()
 	defer r.recovered("heal", &bug)
+	if now := r.o.Now(); now.Before(r.outage.until) {
+		return earliest(r.outage.until, r.driftReport())
+	}
 	next := r.askedAgain(ctx)
 	fresh := r.fresh
 	r.fresh = nil // what was read a turn ago is not fresh any more
@@ -106,7 +109,8 @@ func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found
 		objects = append(objects, o)
 		before[ref] = *d
 	}
-	if err := r.beforeCreate(ctx, &p, objects, fresh); err != nil {
+	failed, err := r.beforeCreate(ctx, &p, objects, fresh)
+	if err != nil {
 		for ref := range before {
 			r.healFailed(ref, before[ref], err)
 		}
@@ -117,7 +121,11 @@ func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found
 		case plumbline.OpConflict:
 			r.healFailed(c.Ref, before[c.Ref], plumbline.Errorf(plumbline.KindDenied, "", "%s", c.Reason))
 		case plumbline.OpSkip:
-			r.healFailed(c.Ref, before[c.Ref], plumbline.Errorf(plumbline.KindWaiting, "", "%s", c.Reason))
+			why := failed[c.Ref]
+			if why == nil {
+				why = plumbline.Errorf(plumbline.KindWaiting, "", "%s", c.Reason)
+			}
+			r.healFailed(c.Ref, before[c.Ref], why)
 		}
 	}
 	for _, a := range r.execute(ctx, p, objects) {
@@ -127,13 +135,11 @@ func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found
 
 // beforeCreate looks whether something else stands in the place of missing
 // objects, and writes down those that are about to be made again.
-func (r *Reconciler) beforeCreate(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) error {
+func (r *Reconciler) beforeCreate(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) (unread, error) {
 	if p.Count(plumbline.OpCreate) == 0 {
-		return nil
+		return nil, nil
 	}
-	if err := r.preread(ctx, p, objects, fresh); err != nil {
-		return err
-	}
+	failed := r.preread(ctx, p, objects, fresh)
 	for _, c := range p.Changes {
 		if c.Op == plumbline.OpCreate {
 			e, _ := r.inv.Get(c.Ref)
@@ -142,9 +148,9 @@ func (r *Reconciler) beforeCreate(ctx context.Context, p *plumbline.Plan, object
 		}
 	}
 	if p.Count(plumbline.OpCreate) == 0 {
-		return nil
+		return failed, nil
 	}
-	return r.save(ctx, false)
+	return failed, r.save(ctx, false)
 }
 
 // takeHeal takes in what came of settling or healing one object.
@@ -159,11 +165,13 @@ func (r *Reconciler) takeHeal(before drifted, a applied) {
 		return
 	}
 	r.healDirty = true
-	if suspect && (a.Action == plumbline.ActionUnchanged || a.ownershipOnly) {
-		return // it only looked like it
-	}
 	v := before.verdict
-	if suspect {
+	switch {
+	case suspect && before.drifted != nil:
+		v = *before.drifted // the heal was done, and its answer was lost
+	case suspect && (a.Action == plumbline.ActionUnchanged || a.ownershipOnly):
+		return // it only looked like it
+	case suspect:
 		v = exposed(before, a.taken)
 		r.history[a.Ref] = r.history[a.Ref].Drifted(v, now)
 		r.tellDrift(v)
@@ -195,9 +203,13 @@ func (r *Reconciler) healFailed(ref plumbline.Ref, before drifted, err error) {
 		d = &before
 		r.drifts[ref] = d
 	}
-	d.tries++
 	d.why = oneLine(err.Error())
-	wait := backoff(d.tries, time.Minute)
+	if unsent(err) {
+		d.due = r.outage.until
+		return
+	}
+	d.tries++
+	wait := max(askedFor(err), backoff(d.tries, time.Minute))
 	switch kind := plumbline.KindOf(err); {
 	case errors.Is(err, cluster.ErrConflict):
 		wait = backoff(d.tries-1, time.Minute)

@@ -40,11 +40,7 @@ func (r *Reconciler) Inspect(ctx context.Context, watch bool, tell func(Inspecti
 	}
 	for {
 		r.watch.Take()
-		in, err := r.inspect(ctx)
-		if err != nil {
-			return err
-		}
-		if err := tell(in); err != nil || !watch {
+		if err := tell(r.inspect(ctx)); err != nil || !watch {
 			return err
 		}
 		select {
@@ -55,7 +51,7 @@ func (r *Reconciler) Inspect(ctx context.Context, watch bool, tell func(Inspecti
 	}
 }
 
-func (r *Reconciler) inspect(ctx context.Context) (Inspection, error) {
+func (r *Reconciler) inspect(ctx context.Context) Inspection {
 	in := Inspection{
 		Found: !r.lost, Record: r.rec, Objects: r.inv.Len(), Services: r.inv.Services(), Blind: r.watch.Failing(),
 	}
@@ -75,22 +71,23 @@ func (r *Reconciler) inspect(ctx context.Context) (Inspection, error) {
 			gone[ref.GroupKind()] = append(gone[ref.GroupKind()], ref)
 		}
 	}
-	found, err := r.lookup(ctx, gone)
-	if err != nil {
-		return in, err
-	}
+	found, failed := r.lookup(ctx, gone)
 	for _, refs := range gone {
 		for _, ref := range refs {
 			e, _ := r.inv.Get(ref)
-			if o := found[ref]; o != nil {
+			o, err := found[ref], failed[ref]
+			switch {
+			case err != nil:
+				in.Verdicts = append(in.Verdicts, plumbline.Verdict{Ref: ref, State: plumbline.StateUnknown, Reason: oneLine(err.Error())})
+			case o != nil:
 				in.add(e, *o)
-				continue
+			default:
+				in.Verdicts = append(in.Verdicts, plumbline.Verdict{Ref: ref, State: plumbline.StateMissing})
 			}
-			in.Verdicts = append(in.Verdicts, plumbline.Verdict{Ref: ref, State: plumbline.StateMissing})
 		}
 	}
 	slices.SortFunc(in.Verdicts, func(a, b plumbline.Verdict) int { return a.Ref.Compare(b.Ref) })
-	return in, nil
+	return in
 }
 
 // add takes in the verdict on an object that is there.

@@ -23,11 +23,14 @@ const listAbove = 20
 // does not exist.
 type found map[plumbline.Ref]*drift.Observation
 
+// unread are the objects that the API server gave no answer about, and why.
+type unread map[plumbline.Ref]error
+
 // preread looks at what is about to be created, since an object without our
 // labels does not show in the watches: what exists and is not ours is a
 // conflict, what exists and is ours is configured. What is in fresh was read
-// just now, and is not read again.
-func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) error {
+// just now, and is not read again. What cannot be read is skipped.
+func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) unread {
 	byKind := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, c := range p.Changes {
 		if _, known := fresh[c.Ref]; c.Op == plumbline.OpCreate && !known {
@@ -35,14 +38,14 @@ func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []p
 			byKind[gk] = append(byKind[gk], c.Ref)
 		}
 	}
-	there, err := r.lookup(ctx, byKind)
-	if err != nil {
-		return err
-	}
+	there, failed := r.lookup(ctx, byKind)
 	maps.Copy(there, fresh)
 	byRef := index(objects)
 	for i := range p.Changes {
 		c := &p.Changes[i]
+		if failed[c.Ref] != nil && c.Op == plumbline.OpCreate {
+			c.Op, c.Reason = plumbline.OpSkip, reasonUnread
+		}
 		if o := there[c.Ref]; c.Op == plumbline.OpCreate && o != nil {
 			c.Op, c.Reason = r.standing(byRef[c.Ref], *o)
 			if c.Op == plumbline.OpConfigure {
@@ -50,7 +53,7 @@ func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []p
 			}
 		}
 	}
-	return nil
+	return failed
 }
 
 // standing decides on an object that was to be created and exists.
@@ -71,9 +74,9 @@ func (r *Reconciler) standing(o *plumbline.Object, live drift.Observation) (plum
 
 // lookup reads the metadata of refs: a read each when they are few, one list of
 // the kind when they are many.
-func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind][]plumbline.Ref) (found, error) {
+func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind][]plumbline.Ref) (found, unread) {
 	var mu sync.Mutex
-	out := found{}
+	out, failed := found{}, unread{}
 	put := func(ref plumbline.Ref, m *metav1.ObjectMeta) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -83,19 +86,37 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 			out[ref] = &o
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	b := r.outage.braked(r.o.Now())
+	var g errgroup.Group
 	g.SetLimit(r.o.Workers)
+	// ask runs read, which puts what it finds of refs, unless the API server is
+	// known to be away.
+	ask := func(op string, refs []plumbline.Ref, read func() error) {
+		g.Go(func() error {
+			err := b.pulled()
+			if err == nil {
+				err = r.guard(op, read)
+				b.told(err)
+			}
+			if err == nil {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, ref := range refs {
+				delete(out, ref)
+				failed[ref] = err
+			}
+			return nil
+		})
+	}
 	for gk, refs := range byKind {
 		if len(refs) > listAbove {
-			g.Go(func() (err error) {
-				defer r.recovered("list", &err)
-				return r.lookupList(ctx, gk, refs, put)
-			})
+			ask("list", refs, func() error { return r.lookupList(ctx, gk, refs, put) })
 			continue
 		}
 		for _, ref := range refs {
-			g.Go(func() (err error) {
-				defer r.recovered("read", &err)
+			ask("read", []plumbline.Ref{ref}, func() error {
 				m, err := r.o.Client.Get(ctx, ref, "")
 				if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 					return err
@@ -105,7 +126,17 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 			})
 		}
 	}
-	return out, g.Wait()
+	_ = g.Wait() // every object keeps its own error
+	if b.met != nil && ctx.Err() == nil {
+		r.outage.met(b.met, r.o.Now())
+	}
+	return out, failed
+}
+
+// guard runs f, and makes a panic of it an error.
+func (r *Reconciler) guard(op string, f func() error) (err error) {
+	defer r.recovered(op, &err)
+	return f()
 }
 
 func (r *Reconciler) lookupList(ctx context.Context, gk plumbline.GroupKind, refs []plumbline.Ref, put func(plumbline.Ref, *metav1.ObjectMeta)) error {

@@ -73,7 +73,7 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 			r.load(ctx)
 			fetchAt = now.Add(r.o.Jitter(r.o.Interval))
 		}
-		if r.head.rendered != nil && !r.head.done && !now.Before(r.head.retry) {
+		if at := r.wakeHead(); r.head.rendered != nil && !r.head.done && !now.Before(at) {
 			last = r.process(ctx)
 		}
 		if r.taken != nil && !r.o.Once {
@@ -124,6 +124,9 @@ func (h head) settled() bool {
 func (r *Reconciler) wakeHead() time.Time {
 	if r.head.rendered == nil || r.head.done {
 		return time.Time{}
+	}
+	if r.head.retry.Before(r.outage.until) {
+		return r.outage.until
 	}
 	return r.head.retry
 }
@@ -177,7 +180,11 @@ func (r *Reconciler) process(ctx context.Context) Result {
 			r.rec.Good, r.recordDirty = h.commit.SHA, true
 		}
 	}
-	h.done, h.retry = r.again(res, h.attempts)
+	h.failures++
+	if res.begun {
+		h.failures = 0
+	}
+	h.done, h.retry = r.again(res)
 	status := syncStatus(r.o.Context, res)
 	h.pending = status.State == plumbline.StatusPending
 	r.want(status)
@@ -236,39 +243,31 @@ func (r *Reconciler) setDesired(objects []plumbline.Object) {
 
 // again decides when a head is to be tried again: never when it is done, or
 // can never work.
-func (r *Reconciler) again(res Result, attempts int) (done bool, at time.Time) {
+func (r *Reconciler) again(res Result) (done bool, at time.Time) {
 	now := r.o.Now()
-	if res.Err == nil && res.Closed == "" {
+	switch {
+	case res.Err == nil && res.Closed == "":
 		return true, time.Time{}
-	}
-	if res.Err == nil {
-		if r.o.Once || r.o.ReadOnly {
-			return true, time.Time{}
-		}
+	case res.Err == nil && (r.o.Once || r.o.ReadOnly):
+		return true, time.Time{}
+	case res.Err == nil:
 		_, until, _ := r.o.Gate(now)
 		return false, earliest(until, now.Add(r.o.Interval))
-	}
-	var soonest time.Time
-	for _, err := range flatten(res.Err) {
-		var e *plumbline.Error
-		after := time.Duration(0)
-		if errors.As(err, &e) {
-			after = e.After
+	case !res.begun:
+		for _, err := range flatten(res.Err) {
+			if after, again := r.retryIn(err, r.head.failures); again {
+				at = earliest(at, now.Add(min(after, max(longestOutage, askedFor(err)))))
+			}
 		}
-		kind := plumbline.KindOf(err)
-		switch {
-		case kind == plumbline.KindInvalid, r.o.Once && (kind == plumbline.KindDenied || kind == plumbline.KindInternal):
-			continue
-		case kind == plumbline.KindDenied:
-			after = r.o.Interval
-		case kind == plumbline.KindWaiting:
-			after = max(after, backoff(attempts, r.o.Interval))
-		default:
-			after = max(after, backoff(attempts, 5*time.Minute))
-		}
-		soonest = earliest(soonest, now.Add(after))
+		return at.IsZero(), at
 	}
-	return soonest.IsZero(), soonest
+	for _, t := range r.head.tries {
+		at = earliest(at, t.due)
+	}
+	if res.Prune.Summary != "" && !r.o.Once {
+		at = earliest(at, now.Add(r.o.Interval))
+	}
+	return at.IsZero(), at
 }
 
 // Save writes what is not saved yet: the last act of a graceful stop.

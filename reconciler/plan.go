@@ -29,6 +29,7 @@ const (
 	reasonAdopt       = "adopted"
 	reasonShared      = "it exists; only our labels are added"
 	reasonForeign     = "it exists and was not made by Plumbline; nothing is sent"
+	reasonUnread      = "whether it exists could not be read"
 	reasonNotSynced   = "its kind is not observed yet"
 	reasonTerminating = "it is being deleted; it is made again when it is gone"
 	reasonOrphan      = "no longer in Git"

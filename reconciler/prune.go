@@ -83,6 +83,7 @@ func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Out
 		result deleted
 	}
 	jobs := make([]*job, 0, len(d.Allowed))
+	b := r.outage.braked(r.o.Now())
 	var g errgroup.Group
 	g.SetLimit(r.o.Workers)
 	for _, ref := range slices.SortedFunc(slices.Values(d.Allowed), plumbline.Ref.Compare) {
@@ -90,11 +91,18 @@ func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Out
 		jobs = append(jobs, j)
 		g.Go(func() error {
 			defer r.recovered("delete", &j.result.err)
+			if j.result.err = b.pulled(); j.result.err != nil {
+				return nil
+			}
 			j.result = r.delete(ctx, ref)
+			b.told(j.result.err)
 			return nil
 		})
 	}
 	_ = g.Wait() // every job keeps its own error
+	if len(jobs) > 0 && ctx.Err() == nil {
+		r.outage.met(b.met, r.o.Now())
+	}
 	var out []plumbline.Outcome
 	for _, j := range jobs {
 		out = append(out, r.recordDelete(j.ref, j.result))

@@ -218,8 +218,10 @@ type Reconciler struct {
 	heals   healed                      // since the deployed commit
 	fresh   found                       // what was read of objects in this turn of the loop
 	// Objects that left the watch, when the API server did not answer for them.
-	askAgain []plumbline.Ref
+	askAgain map[plumbline.Ref]bool
 	askAt    time.Time
+	asked    int // times in a row that it did not
+	outage   outage
 
 	baseKnown   bool   // desired is what the deployed commit says, or nobody knows that
 	lookedAtAll bool   // every object of the inventory was judged once
@@ -250,6 +252,8 @@ func New(o Options) *Reconciler {
 		drifts:  map[plumbline.Ref]*drifted{},
 		history: map[plumbline.Ref]drift.History{},
 		settled: map[plumbline.Ref]time.Time{},
+
+		askAgain: map[plumbline.Ref]bool{},
 	}
 }
 

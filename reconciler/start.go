@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -122,15 +121,6 @@ func (r *Reconciler) unseen() []plumbline.Ref {
 	return r.inv.Refs()
 }
 
-// backoff before attempt n+1: 1 s doubling up to most, ± 20 %.
-func backoff(n int, most time.Duration) time.Duration {
-	d := most
-	if n < 20 {
-		d = min(time.Second<<n, most)
-	}
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // spreading load is no secret
-}
-
 // stack of the goroutine, for the report of a bug: functions and lines, no
 // values.
 func stack() string { return string(debug.Stack()) }
@@ -150,8 +140,16 @@ func (r *Reconciler) logResult(res Result) {
 	switch {
 	case len(plumbline.Errors(res.Violations)) > 0:
 	case res.Err != nil:
+		waiting := 0
 		for _, err := range flatten(res.Err) {
+			if unsent(err) {
+				waiting++
+				continue
+			}
 			log.Warn("not applied as a whole", keyKind, plumbline.KindOf(err).String(), keyErr, err)
+		}
+		if waiting > 0 {
+			log.Warn("the API server is not available: the other objects are sent later", keyObjects, waiting, keyWait, r.outage.until.Sub(r.o.Now()).Round(time.Millisecond))
 		}
 	case res.Closed != "":
 		log.Info("not applied now", keyReason, res.Closed)
