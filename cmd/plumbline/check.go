@@ -80,12 +80,12 @@ func (a *app) writeCheck(found []preflight.Finding) {
 	colours := map[preflight.State]string{preflight.OK: green, preflight.Warning: yellow, preflight.Missing: red}
 	missing, warnings := 0, 0
 	last := ""
-	for _, f := range found {
+	for i, f := range found {
 		if f.Environment != last {
 			fmt.Fprintf(a.out, "%s\n", f.Environment)
 			last = f.Environment
 		}
-		fmt.Fprintf(a.out, "  %s %-11s %s\n", a.paint(a.out, colours[f.State], fmt.Sprintf("%-8s", f.State)), f.Subject, sentence(f))
+		fmt.Fprintf(a.out, "  %s %-11s %s\n", a.paint(a.out, colours[f.State], fmt.Sprintf("%-8s", f.State)), f.Subject, sentence(f, i+1 == len(found) || found[i+1].Advice != f.Advice))
 		switch f.State {
 		case preflight.Missing:
 			missing++
@@ -100,10 +100,11 @@ func (a *app) writeCheck(found []preflight.Finding) {
 	a.note("%d of %d missing; %s.", missing, len(found), plural(warnings, "warning"))
 }
 
-// sentence is what a finding says, and after it what to do.
-func sentence(f preflight.Finding) string {
+// sentence is what a finding says and, unless the next one gives the same
+// advice, what to do.
+func sentence(f preflight.Finding, advise bool) string {
 	s := strings.Join(strings.Fields(f.Detail), " ")
-	if f.Advice != "" {
+	if advise && f.Advice != "" {
 		s += "; " + f.Advice
 	}
 	return s

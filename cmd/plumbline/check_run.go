@@ -14,6 +14,7 @@ import (
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/preflight"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/rights"
 	"github.com/plumbline-dev/plumbline/gitsource"
+	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/notes"
 	"github.com/plumbline-dev/plumbline/render"
 )
@@ -117,8 +118,10 @@ func (c *checkRun) statuses(ctx context.Context, i int) preflight.Finding {
 	switch {
 	case c.settings.Forge.Kind == config.ForgeNone:
 		return preflight.Well(subject, "forge.kind is none: none are posted")
-	case c.settings.Forge.Kind != config.ForgeNotes || src.URL == "":
-		return preflight.Warn(subject, fmt.Sprintf("whether they can be posted to %s shows with the first one", c.settings.Forge.Kind), "")
+	case c.settings.Forge.Kind == config.ForgeGitea:
+		return c.gitea(ctx)
+	case src.URL == "":
+		return preflight.Warn(subject, "there is no repository to keep notes in", "")
 	}
 	n, err := notes.New(notes.Options{URL: src.URL, Auth: c.auth(), Timeout: src.Timeout, Now: c.now, Dir: filepath.Join(c.cache, "notes-"+strconv.Itoa(i))})
 	if err == nil {
@@ -128,6 +131,23 @@ func (c *checkRun) statuses(ctx context.Context, i int) preflight.Finding {
 		return preflight.Warn(subject, message(err), "or set forge.kind: none; applying goes on without statuses")
 	}
 	return preflight.Well(subject, "the repository takes pushes, so notes can be kept in "+notes.Ref)
+}
+
+// gitea asks the forge, as its token.
+func (c *checkRun) gitea(ctx context.Context) preflight.Finding {
+	const subject = "statuses"
+	f := c.settings.Forge
+	g, err := gitea.New(gitea.Options{
+		URL: f.URL, Repository: f.Repository, TokenFile: f.TokenFile, CAFile: f.CAFile,
+		Timeout: c.settings.Source.Timeout, UserAgent: "plumbline/" + version, Now: c.now,
+	})
+	if err == nil {
+		err = g.MayPost(ctx)
+	}
+	if err != nil {
+		return preflight.Warn(subject, message(err), "applying goes on without statuses")
+	}
+	return preflight.Well(subject, fmt.Sprintf("the token may post them on %s at %s", f.Repository, f.URL))
 }
 
 // clusters checks each cluster once, for all environments that are kept on it.

@@ -77,7 +77,7 @@ func (s *checkStage) check(code int, args ...string) (all []preflight.Finding, b
 	}
 	for _, f := range list.Items {
 		if f.State != preflight.OK {
-			bad = append(bad, string(f.State)+" "+f.Subject+" "+sentence(f))
+			bad = append(bad, string(f.State)+" "+f.Subject+" "+sentence(f, true))
 		}
 	}
 	return list.Items, bad
@@ -143,7 +143,7 @@ func TestCheckMissingRights(t *testing.T) {
 		t.Fatalf("found %q", bad)
 	}
 	for _, line := range bad[1:] {
-		if !strings.HasPrefix(line, "missing right may not delete ") || !strings.HasSuffix(line, "; grant it; `plumbline install` prints all that are needed") {
+		if !strings.HasPrefix(line, "missing right may not delete ") || !strings.HasSuffix(line, "; grant what is missing: `plumbline install` prints all that is needed") {
 			t.Errorf("found %s", line)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	sdk "code.gitea.io/sdk/gitea"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/forge"
 )
 
 const (
@@ -107,6 +109,29 @@ func (r *Reporter) Post(ctx context.Context, s plumbline.Status) error {
 			State: sdk.StatusState(s.State), TargetURL: s.URL, Description: s.Description, Context: s.Context,
 		})
 		return c.check(res, err, rightWrite)
+	})
+}
+
+// nowhere is a commit that no repository has.
+const nowhere = "0000000000000000000000000000000000000000"
+
+// MayPost tells whether statuses could be posted, by posting one where it cannot
+// be kept: on a commit that is not there. The forge asks for token, scope and
+// right first.
+func (r *Reporter) MayPost(ctx context.Context) error {
+	return r.do(ctx, "ask for the right to post statuses", func(c *call) error {
+		_, res, err := c.sdk.CreateStatus(r.owner, r.name, nowhere, sdk.CreateStatusOption{
+			State: sdk.StatusPending, Context: "plumbline/check",
+		})
+		// Gitea looks for the commit last, and answers 500 where there is none.
+		if res != nil && res.Response != nil && res.StatusCode == http.StatusInternalServerError && isJSON(res) {
+			return nil
+		}
+		err = c.check(res, err, rightWrite)
+		if errors.Is(err, forge.ErrUnknownSHA) {
+			return nil
+		}
+		return err
 	})
 }
 

@@ -135,6 +135,9 @@ func TestRefusals(t *testing.T) {
 			if errors.Is(err, forge.ErrUnknownSHA) != (c.sha == absent) {
 				t.Errorf("takes the commit for unknown: %v", err)
 			}
+			if ask := r.MayPost(t.Context()); (ask == nil) != (c.sha == absent) || ask != nil && plumbline.KindOf(ask) != c.kind {
+				t.Errorf("asked beforehand: %v", ask)
+			}
 			if strings.Contains(fmt.Sprint(err), c.token) {
 				t.Errorf("shows the token: %v", err)
 			}

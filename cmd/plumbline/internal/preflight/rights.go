@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/plumbline-dev/plumbline"
@@ -19,7 +20,7 @@ const reviewsAtOnce = 8
 // rights asks for each right, and is a finding for each.
 func (c *checker) rights(ctx context.Context, kinds []rights.Kind) []Finding {
 	list := rights.Of(rights.Needs{Namespace: c.o.Namespace, Environments: c.o.Environments, Kinds: kinds, Observe: c.o.Observe})
-	if _, err := c.client.CoreV1().Namespaces().Get(ctx, c.o.Namespace, metav1.GetOptions{}); err != nil && !c.o.Observe {
+	if _, err := c.client.CoreV1().Namespaces().Get(ctx, c.o.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) && !c.o.Observe {
 		list = append(list, rights.Right{Resource: "namespaces", Verbs: []string{"create"}, Why: "make Namespace " + c.o.Namespace + ", which is not there"})
 	}
 	out := make([]Finding, len(list))
@@ -52,7 +53,7 @@ func (c *checker) right(ctx context.Context, r rights.Right) Finding {
 		return Well("right", fmt.Sprintf("may %s %s", strings.Join(r.Verbs, ", "), what(r)))
 	}
 	return Lacks("right", fmt.Sprintf("may not %s %s, needed to %s", strings.Join(lacking, ", "), what(r), r.Why),
-		"grant it; `plumbline install` prints all that are needed", plumbline.KindDenied)
+		"grant what is missing: `plumbline install` prints all that is needed", plumbline.KindDenied)
 }
 
 // granted tells whether a verb is granted. Whoever may not write everywhere may
