@@ -30,7 +30,7 @@ type overview struct {
 // assemble renders what changed and puts the result together.
 func (r *Renderer) assemble() (Result, error) {
 	a := &assembly{Renderer: r, structural: r.last == nil}
-	for _, step := range []func() error{a.services, a.secrets, a.plain, a.together} {
+	for _, step := range []func() error{a.services, a.secrets, a.roles, a.plain, a.together} {
 		if err := step(); err != nil {
 			return Result{}, err
 		}

@@ -19,6 +19,7 @@ type check struct {
 
 func (c *check) run(all *units) {
 	c.orphanRoutes()
+	c.orphanRoles()
 	c.names()
 	c.prefixes()
 	c.calls()
@@ -38,6 +39,19 @@ func (c *check) orphanRoutes() {
 		for _, r := range s.routes {
 			c.add(plumbline.SeverityError, definition.CodeRouteService, r.at(r.def.ID.At),
 				"routes of service "+k.id+" in project "+k.project+", which nobody defines"+c.index.hint(k))
+		}
+	}
+}
+
+// orphanRoles refuses roles of services that are not there.
+func (c *check) orphanRoles() {
+	for k, list := range c.index.roles {
+		for _, r := range list {
+			of := name{k.project, r.def.Service.Value}
+			if s := c.index.services[of]; s == nil || len(s.versions) == 0 {
+				c.add(plumbline.SeverityError, definition.CodeRoleService, r.at(r.def.Service.At),
+					"role "+k.id+" is for service "+of.id+" in project "+of.project+", which nobody defines"+c.index.hint(of))
+			}
 		}
 	}
 }

@@ -37,6 +37,7 @@ type service struct {
 type index struct {
 	services map[name]*service
 	secrets  map[name][]placed[definition.Secret]
+	roles    map[name][]placed[definition.Role]
 	projects map[string][]placed[definition.Project]
 	plain    map[plumbline.Ref][]placed[definition.Plain]
 	// users are the services that name a secret, whether it is there or not.
@@ -57,18 +58,20 @@ type note struct {
 type dirty struct {
 	services map[name]bool
 	secrets  map[name]bool
+	roles    map[name]bool
 	plain    map[plumbline.Ref]bool
 	projects bool
 }
 
 func newDirty() dirty {
-	return dirty{services: map[name]bool{}, secrets: map[name]bool{}, plain: map[plumbline.Ref]bool{}}
+	return dirty{services: map[name]bool{}, secrets: map[name]bool{}, roles: map[name]bool{}, plain: map[plumbline.Ref]bool{}}
 }
 
 func newIndex() *index {
 	return &index{
 		services: map[name]*service{},
 		secrets:  map[name][]placed[definition.Secret]{},
+		roles:    map[name][]placed[definition.Role]{},
 		projects: map[string][]placed[definition.Project]{},
 		plain:    map[plumbline.Ref][]placed[definition.Plain]{},
 		users:    map[name]map[name]bool{},
@@ -93,6 +96,9 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 		for _, id := range v.Secrets() {
 			x.use(name{s.name.project, id.Value}, s.name)
 		}
+		for _, id := range v.ScalingSecrets() {
+			x.use(name{s.name.project, id.Value}, s.name)
+		}
 	}
 	for _, v := range doc.Routes {
 		s := x.service(name{v.Project.Value, v.ID.Value})
@@ -102,6 +108,11 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 		k := name{v.Project.Value, v.ID.Value}
 		x.secrets[k] = insert(x.secrets[k], placed[definition.Secret]{v, src}, nil)
 		x.dirty.secrets[k] = true
+	}
+	for _, v := range doc.Roles {
+		k := name{v.Project.Value, v.ID.Value}
+		x.roles[k] = insert(x.roles[k], placed[definition.Role]{v, src}, nil)
+		x.dirty.roles[k] = true
 	}
 	for _, v := range doc.Projects {
 		x.projects[v.ID.Value] = insert(x.projects[v.ID.Value], placed[definition.Project]{v, src}, nil)
@@ -131,6 +142,11 @@ func (x *index) remove(doc *definition.Document, src definition.Source) {
 		k := name{v.Project.Value, v.ID.Value}
 		removeFrom(x.secrets, k, placed[definition.Secret]{v, src})
 		x.dirty.secrets[k] = true
+	}
+	for _, v := range doc.Roles {
+		k := name{v.Project.Value, v.ID.Value}
+		removeFrom(x.roles, k, placed[definition.Role]{v, src})
+		x.dirty.roles[k] = true
 	}
 	for _, v := range doc.Projects {
 		removeFrom(x.projects, v.ID.Value, placed[definition.Project]{v, src})

@@ -17,8 +17,11 @@ func (s *resolved) needs(features []string) Needs {
 			n.Routes.Ports = append(n.Routes.Ports, route.Port)
 			n.Routes.Retries = n.Routes.Retries || route.Retries > 0
 			n.Routes.Timeouts = n.Routes.Timeouts || route.TimeoutSeconds > 0
+			n.Routes.Matchers = n.Routes.Matchers || len(route.Matchers) > 0
 			for _, t := range route.Targets {
-				if t.Weight > 0 {
+				if t.External() {
+					n.Routes.External = true
+				} else if t.Weight > 0 {
 					routed[definition.Slug(t.Version.Value)] = true
 				}
 			}
@@ -35,9 +38,31 @@ func (s *resolved) needs(features []string) Needs {
 		for _, t := range v.def.Scale.Triggers {
 			needs.Triggers = append(needs.Triggers, t.Type)
 		}
+		needs.Features = featuresOf(v.def)
 		n.Versions = append(n.Versions, needs)
 	}
 	return n
+}
+
+// The features of Knative that definitions can ask for, as in its
+// config-features.
+const (
+	featureAffinity = "kubernetes.podspec-affinity"
+	featureProbing  = "multi-container-probing"
+)
+
+// featuresOf are the features of Knative that the pods of a version need.
+func featuresOf(v *definition.Version) []string {
+	var out []string
+	if len(v.Affinity) > 0 {
+		out = append(out, featureAffinity)
+	}
+	for i := range v.Tasks {
+		if t := &v.Tasks[i]; len(t.Ports) == 0 && (t.Readiness != nil || t.Liveness != nil) {
+			return append(out, featureProbing)
+		}
+	}
+	return out
 }
 
 // guarded tells whether the activator lets callers through to a version: then

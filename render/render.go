@@ -245,6 +245,9 @@ func (r *Renderer) forgetDocuments() {
 	for k := range old.secrets {
 		r.index.dirty.secrets[k] = true
 	}
+	for k := range old.roles {
+		r.index.dirty.roles[k] = true
+	}
 	for k := range old.plain {
 		r.index.dirty.plain[k] = true
 	}

@@ -17,19 +17,36 @@ func (c *serviceCheck) routesOf() {
 		}
 		return
 	}
-	seen := map[int]definition.Pos{}
+	all := map[int]definition.Pos{} // by port, where all its calls are taken
 	for _, route := range r.def.Routes {
 		if route.Port == 0 {
 			continue
 		}
-		if first, ok := seen[route.Port]; ok {
-			c.unit.violate(definition.CodeRoutePort, r.src.At(route.At), fmt.Sprintf("two routes of %s are for port %d: join them, as there are no matchers in this version", c.name.id, route.Port))
+		if first, ok := all[route.Port]; ok {
+			c.unit.violate(definition.CodeUnreachableRoute, r.src.At(route.At), fmt.Sprintf(
+				"no call gets to this route: one before it takes all calls of %s on port %d; put it first and give it matchers, or join the two", c.name.id, route.Port))
 			c.relate(r.src.At(first))
+		} else if len(route.Matchers) == 0 {
+			all[route.Port] = route.At
 		}
-		seen[route.Port] = route.At
 		c.routePort(route)
+		c.notYet(route)
 		for _, t := range route.Targets {
-			c.routeTarget(route, t)
+			if !t.External() {
+				c.routeTarget(route, t)
+			}
+		}
+	}
+}
+
+// notYet refuses what routes cannot be rendered with.
+func (c *serviceCheck) notYet(route definition.Route) {
+	if len(route.Matchers) > 0 {
+		c.unit.violate(definition.CodeNotYet, c.routes.src.At(route.Matchers[0].At), "route matchers: not in this version")
+	}
+	for _, t := range route.Targets {
+		if t.External() {
+			c.unit.violate(definition.CodeNotYet, c.routes.src.At(t.Host.At), "external route targets: not in this version")
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (a *assembly) resolve(s *service) *resolved {
 		for _, id := range v.def.Secrets() {
 			a.resolveSecret(out, id.Value)
 		}
+		for _, id := range v.def.ScalingSecrets() {
+			a.resolveSecret(out, id.Value)
+		}
 	}
 	return out
 }

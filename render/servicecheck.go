@@ -23,6 +23,7 @@ func (c *serviceCheck) run() {
 		for i := range v.def.Tasks {
 			c.secretsOf(v, &v.def.Tasks[i])
 		}
+		c.scalingSecrets(v)
 		c.scale(v)
 		if c.mode.Mode != ModeDeployment {
 			c.reserved(v)
@@ -115,6 +116,19 @@ func (c *serviceCheck) use(v placed[definition.Version], id definition.Text, typ
 	return nil
 }
 
+// scalingSecrets checks the secrets by which KEDA asks what to scale by.
+func (c *serviceCheck) scalingSecrets(v placed[definition.Version]) {
+	for _, t := range v.def.Scale.Triggers {
+		for _, a := range t.Auth {
+			s := c.use(v, a.Secret, definition.SecretEnv, definition.SecretFile)
+			if s != nil && !slices.ContainsFunc(s.Data, func(d definition.SecretEntry) bool { return d.Key == a.Key }) {
+				c.unit.violate(definition.CodeTrigger, v.src.At(a.Secret.At), fmt.Sprintf("secret %s has no key %s", a.Secret.Value, a.Key))
+				c.relate(c.sources[a.Secret.Value].At(s.At))
+			}
+		}
+	}
+}
+
 // scale checks what the mode can scale by.
 func (c *serviceCheck) scale(v placed[definition.Version]) {
 	if c.mode.Mode != ModeDeployment {
@@ -128,6 +142,10 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 	for _, t := range s.Triggers {
 		if s.Fixed() {
 			break // no trigger has anything to decide
+		}
+		if t.Type.NeedsKEDA() {
+			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is KEDA's", t.Type), "scale by cpu or memory")
+			continue
 		}
 		if t.Type == definition.TriggerRequestsPerSecond || t.Type == definition.TriggerActiveRequests {
 			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is Knative's, and %s runs as a Deployment (%s)", t.Type, v.def.Name(), c.mode.Why),
@@ -154,6 +172,11 @@ func (c *serviceCheck) reserved(v placed[definition.Version]) {
 			}
 		}
 		serving := len(t.Ports) > 0
+		for _, p := range []*definition.Probe{t.Readiness, t.Liveness} {
+			if serving && p != nil && p.Kind != definition.ProbeExec && p.Port != t.Ports[0].Port {
+				c.unit.violate(definition.CodeProbe, v.src.At(p.At), fmt.Sprintf("Knative probes port %d only, on which the task serves, not %d: remove the probe's port", t.Ports[0].Port, p.Port))
+			}
+		}
 		for _, e := range t.Env {
 			if knative.IsReservedEnv(e.Name, serving) {
 				c.unit.violate(definition.CodeReservedEnv, v.src.At(e.At), fmt.Sprintf("Knative sets the environment variable %s itself: remove it", e.Name))

@@ -25,7 +25,7 @@ type input struct {
 	src definition.Source
 }
 
-// unitKey identifies a unit: one of kind "service", "secret", "project",
+// unitKey identifies a unit: one of kind "service", "secret", "role", "project",
 // "guard", or a plain object.
 type unitKey struct {
 	kind string

@@ -16,6 +16,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"knative.dev/pkg/apis"
 	"knative.dev/serving/pkg/apis/config"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -24,8 +25,14 @@ import (
 	"github.com/plumbline-dev/plumbline/render"
 )
 
+// rendering is a result with the features of Knative that it may rest on.
+type rendering struct {
+	render.Result
+	features []string
+}
+
 // everything renders the shop and every archive without errors.
-func everything(t *testing.T) map[string]render.Result {
+func everything(t *testing.T) map[string]rendering {
 	t.Helper()
 	r, err := render.New(render.Options{Environment: "production"})
 	if err != nil {
@@ -35,7 +42,7 @@ func everything(t *testing.T) map[string]render.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]render.Result{"shop": shop}
+	out := map[string]rendering{"shop": {Result: shop}}
 	for _, file := range goldenFiles(t) {
 		archive := readGolden(t, file)
 		s := readSettings(t, archive.Comment)
@@ -48,7 +55,7 @@ func everything(t *testing.T) map[string]render.Result {
 			t.Fatal(err)
 		}
 		if res.Objects != nil {
-			out[filepath.Base(file)] = res
+			out[filepath.Base(file)] = rendering{res, s.opts.Knative.Features}
 		}
 	}
 	return out
@@ -64,9 +71,9 @@ type defaulter interface {
 // complete.
 func TestKnativeHasNothingToAdd(t *testing.T) {
 	t.Parallel()
-	ctx := apis.WithinCreate(config.ToContext(t.Context(), knativeDefaults(t)))
 	seen := 0
 	for where, res := range everything(t) {
+		ctx := apis.WithinCreate(config.ToContext(t.Context(), knativeDefaults(t, res.features)))
 		for _, o := range res.Objects {
 			if o.Ref.Group != "serving.knative.dev" {
 				continue
@@ -92,13 +99,17 @@ func TestKnativeHasNothingToAdd(t *testing.T) {
 	}
 }
 
-func knativeDefaults(t *testing.T) *config.Config {
+func knativeDefaults(t *testing.T, enabled []string) *config.Config {
 	t.Helper()
 	defaults, err := config.NewDefaultsConfigFromMap(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	features, err := config.NewFeaturesConfigFromMap(nil)
+	flags := map[string]string{}
+	for _, f := range enabled {
+		flags[f] = string(config.Enabled)
+	}
+	features, err := config.NewFeaturesConfigFromMap(flags)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,19 +121,23 @@ func knativeDefaults(t *testing.T) *config.Config {
 func TestEncodingReadsBack(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]func() any{
-		"ServiceAccount":                        func() any { return &corev1.ServiceAccount{} },
-		"Secret":                                func() any { return &corev1.Secret{} },
-		"Service":                               func() any { return &corev1.Service{} },
-		"Namespace":                             func() any { return &corev1.Namespace{} },
-		"apps/Deployment":                       func() any { return &appsv1.Deployment{} },
-		"autoscaling/HorizontalPodAutoscaler":   func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
-		"policy/PodDisruptionBudget":            func() any { return &policyv1.PodDisruptionBudget{} },
-		"serving.knative.dev/Service":           func() any { return &servingv1.Service{} },
-		"serving.knative.dev/Route":             func() any { return &servingv1.Route{} },
-		"networking.istio.io/Sidecar":           func() any { return &networkingv1.Sidecar{} },
-		"networking.istio.io/VirtualService":    func() any { return &networkingv1.VirtualService{} },
-		"security.istio.io/AuthorizationPolicy": func() any { return &securityv1.AuthorizationPolicy{} },
-		"security.istio.io/PeerAuthentication":  func() any { return &securityv1.PeerAuthentication{} },
+		"ServiceAccount":                               func() any { return &corev1.ServiceAccount{} },
+		"Secret":                                       func() any { return &corev1.Secret{} },
+		"Service":                                      func() any { return &corev1.Service{} },
+		"rbac.authorization.k8s.io/Role":               func() any { return &rbacv1.Role{} },
+		"rbac.authorization.k8s.io/RoleBinding":        func() any { return &rbacv1.RoleBinding{} },
+		"rbac.authorization.k8s.io/ClusterRole":        func() any { return &rbacv1.ClusterRole{} },
+		"rbac.authorization.k8s.io/ClusterRoleBinding": func() any { return &rbacv1.ClusterRoleBinding{} },
+		"Namespace":                                    func() any { return &corev1.Namespace{} },
+		"apps/Deployment":                              func() any { return &appsv1.Deployment{} },
+		"autoscaling/HorizontalPodAutoscaler":          func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
+		"policy/PodDisruptionBudget":                   func() any { return &policyv1.PodDisruptionBudget{} },
+		"serving.knative.dev/Service":                  func() any { return &servingv1.Service{} },
+		"serving.knative.dev/Route":                    func() any { return &servingv1.Route{} },
+		"networking.istio.io/Sidecar":                  func() any { return &networkingv1.Sidecar{} },
+		"networking.istio.io/VirtualService":           func() any { return &networkingv1.VirtualService{} },
+		"security.istio.io/AuthorizationPolicy":        func() any { return &securityv1.AuthorizationPolicy{} },
+		"security.istio.io/PeerAuthentication":         func() any { return &securityv1.PeerAuthentication{} },
 	}
 	seen := map[string]bool{}
 	for where, res := range everything(t) {
@@ -197,7 +212,7 @@ func withoutZeroEnums(v any) any {
 	switch m := v.(type) {
 	case map[string]any:
 		for k, c := range m {
-			if s, ok := c.(string); ok && zero[k] == s {
+			if s, ok := c.(string); ok && s != "" && zero[k] == s {
 				delete(m, k)
 				continue
 			}

@@ -6,7 +6,7 @@ import "strings"
 // problem, and never taken away from one. The thousands say what it is about:
 // 0 what the operator does not allow (package policies), 1 files and YAML, 2
 // the shape of a document, 3 names, 4 the content of a service, 5 secrets, 6
-// routes, 7 how a service is run, 8 calls between services, 9 plain Kubernetes
+// routes, 7 how a service is run, 8 calls between services and to the cluster's API, 9 plain Kubernetes
 // objects.
 const (
 	// CodeEncoding: a file that is not UTF-8 text.
@@ -97,6 +97,10 @@ const (
 	// CodePortDiffers: versions of one service that call one port by two
 	// protocols.
 	CodePortDiffers = "PL4013"
+	// CodeProbe: a probe that could not be asked.
+	CodeProbe = "PL4014"
+	// CodeAffinity: an affinity that says nothing, or too much.
+	CodeAffinity = "PL4015"
 
 	// CodeUnknownSecret: a secret that nobody defines.
 	CodeUnknownSecret = "PL5001"
@@ -127,6 +131,10 @@ const (
 	CodeRoutePort = "PL6005"
 	// CodeRouteTargets: a route without targets, or with one twice.
 	CodeRouteTargets = "PL6006"
+	// CodeMatcher: a matcher that no call can match, or none can be made of.
+	CodeMatcher = "PL6007"
+	// CodeUnreachableRoute: a route behind one that takes all its calls.
+	CodeUnreachableRoute = "PL6008"
 
 	// CodeAnswersOn80: a service that answers on port 80 instead of the declared
 	// one (warning).
@@ -144,6 +152,8 @@ const (
 	// CodeEnvAddress: an address in an environment variable where nobody
 	// answers (warning).
 	CodeEnvAddress = "PL8003"
+	// CodeRoleService: a role of a service that nobody defines.
+	CodeRoleService = "PL8004"
 
 	// CodePlainName: a plain object without a name or namespace.
 	CodePlainName = "PL9001"

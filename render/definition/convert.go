@@ -76,6 +76,7 @@ func (d *Document) kubernetesForm(spec *yaml.Node) *yaml.Node {
 		v := d.Versions[0]
 		body := mappingNode("id", str(v.ID.Value), "version", str(v.Version.Value))
 		body.Content = append(body.Content, selected(spec, serviceShape()).Content...)
+		setAffinity(body, v.Affinity)
 		return kubernetesDocument("ServiceVersion", v.Name(), v.Project.Value, v.Control, body)
 	case len(d.Routes) == 1:
 		v := d.Routes[0]
@@ -83,6 +84,11 @@ func (d *Document) kubernetesForm(spec *yaml.Node) *yaml.Node {
 	case len(d.Secrets) == 1:
 		v := d.Secrets[0]
 		return kubernetesDocument("ServiceSecret", v.ID.Value, v.Project.Value, v.Control, selected(spec, secretShape()))
+	case len(d.Roles) == 1:
+		v := d.Roles[0]
+		body := mappingNode("service", str(v.Service.Value))
+		body.Content = append(body.Content, selected(spec, roleShape()).Content...)
+		return kubernetesDocument("ServiceRole", v.ID.Value, v.Project.Value, v.Control, body)
 	case len(d.Projects) == 1:
 		v := d.Projects[0]
 		return kubernetesDocument("Project", v.ID.Value, "", v.Control, nil)
@@ -192,7 +198,7 @@ func serviceShape() shape {
 			return out
 		}},
 		"tasks":                  {change: each(taskShape(), addRuntime)},
-		"affinity":               {},
+		"affinity":               {change: func(_, _ *yaml.Node) *yaml.Node { return &yaml.Node{Kind: yaml.SequenceNode} }},
 		"whitelists":             peers,
 		"upstreams":              peers,
 		"statsInclusionPrefixes": {},
@@ -202,9 +208,85 @@ func serviceShape() shape {
 func autoScaleShape() shape {
 	return shape{
 		"pollingInterval": {}, "coolDownInterval": {}, "minReplicas": {}, "maxReplicas": {},
-		"triggers": {change: each(shape{"name": {}, "type": {}, "metadata": {}, "authRef": {}}, nil)},
+		"triggers": {change: each(shape{
+			"name": {}, "type": {}, "metadata": {change: triggerMetadata},
+			"authRef": {change: within(shape{"secretMapping": {change: each(shape{"param": {}, "key": {}}, nil)}})},
+		}, nil)},
 	}
 }
+
+// triggerMetadata writes down the one measure of cpu and memory that there is
+// besides percents.
+func triggerMetadata(owner, n *yaml.Node) *yaml.Node {
+	out := copied(n)
+	switch TriggerType(scalar(owner, "type")) {
+	case TriggerCPU, TriggerMemory:
+		if m := get(out, "type"); m != nil && m.Value == "Value" {
+			m.Value = "AverageValue"
+		}
+	}
+	return out
+}
+
+// setAffinity replaces affinity by what was understood of it: signs and old
+// names mean something else, or nothing, outside of Space Cloud.
+func setAffinity(body *yaml.Node, affinity []Affinity) {
+	list := get(body, "affinity")
+	if list == nil {
+		return
+	}
+	for _, a := range affinity {
+		weight, kind, operator := a.Weight, "service", "preferred"
+		if a.Away {
+			weight = -weight
+		}
+		if a.Node {
+			kind = "node"
+		}
+		if a.Required {
+			operator = "required"
+		}
+		item := mappingNode("type", str(kind), "weight", number(weight), "operator", str(operator))
+		if !a.Node {
+			item.Content = append(item.Content, mappingNode("topologyKey", str(a.Topology)).Content...)
+		}
+		if len(a.Projects) > 0 {
+			item.Content = append(item.Content, str("projects"), texts(a.Projects))
+		}
+		terms := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, t := range a.Terms {
+			term := mappingNode("key", str(t.Key), "operator", str(string(t.Operator)))
+			if len(t.Values) > 0 {
+				term.Content = append(term.Content, str("values"), texts(t.Values))
+			}
+			terms.Content = append(terms.Content, term)
+		}
+		item.Content = append(item.Content, str("matchExpressions"), terms)
+		list.Content = append(list.Content, item)
+	}
+}
+
+func number(n int) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(n)}
+}
+
+func texts(list []string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, s := range list {
+		n.Content = append(n.Content, str(s))
+	}
+	return n
+}
+
+func roleShape() shape {
+	return shape{
+		"type":  {change: folded},
+		"rules": {change: each(shape{"apiGroups": {}, "resources": {}, "verbs": {}}, nil)},
+	}
+}
+
+// folded is a word in lower case.
+func folded(_, n *yaml.Node) *yaml.Node { return str(strings.ToLower(n.Value)) }
 
 func taskShape() shape {
 	return shape{
@@ -268,19 +350,52 @@ func secretShape() shape {
 
 func routesShape() shape {
 	target := shape{
-		"version": {}, "host": {}, "port": {}, "weight": {},
+		"version": {change: unless("external")}, "host": {change: only("external")}, "scheme": {change: only("external")},
+		"port": {}, "weight": {},
 		"type": {change: func(_, n *yaml.Node) *yaml.Node {
-			if n.Value == "internal" {
-				return str("version")
+			if t := strings.ToLower(n.Value); t != "internal" {
+				return str(t)
 			}
-			return str(n.Value)
+			return str("version")
 		}},
 	}
+	match := shape{"type": {change: folded}, "value": {}}
+	header := shape{"key": {}, "type": {change: folded}, "value": {}}
+	url := func(_, n *yaml.Node) *yaml.Node {
+		if scalar(n, "type") == "" && scalar(n, "value") == "" {
+			return nil
+		}
+		out := selected(n, match)
+		if scalar(n, "ignoreCase") == "true" || scalar(n, "isIgnoreCase") == "true" {
+			out.Content = append(out.Content, str("ignoreCase"), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+		}
+		return out
+	}
 	return shape{"routes": {change: each(shape{
-		"source":         {change: within(shape{"protocol": {}, "port": {}})},
+		"source":         {change: within(shape{"protocol": {change: folded}, "port": {}})},
 		"targets":        {change: each(target, nil)},
-		"requestRetries": {}, "requestTimeout": {}, "matchers": {},
+		"requestRetries": {}, "requestTimeout": {},
+		"matchers": {change: each(shape{"url": {change: url}, "headers": {change: each(header, nil)}}, nil)},
 	}, nil)}}
+}
+
+// only keeps a field of a target of a type; unless keeps it of the others.
+func only(typ string) func(owner, n *yaml.Node) *yaml.Node {
+	return func(owner, n *yaml.Node) *yaml.Node {
+		if strings.ToLower(scalar(owner, "type")) != typ {
+			return nil
+		}
+		return folded(nil, n)
+	}
+}
+
+func unless(typ string) func(owner, n *yaml.Node) *yaml.Node {
+	return func(owner, n *yaml.Node) *yaml.Node {
+		if strings.ToLower(scalar(owner, "type")) == typ {
+			return nil
+		}
+		return copied(n)
+	}
 }
 
 type pair struct {

@@ -16,6 +16,7 @@ type Document struct {
 	Versions []*Version
 	Routes   []*Routes
 	Secrets  []*Secret
+	Roles    []*Role
 	Projects []*Project
 	Plain    []*Plain
 
@@ -122,7 +123,9 @@ func (d *Document) definition(r *reader, kind string, e envelope) {
 			d.Projects = append(d.Projects, v)
 		}
 	case "ServiceRole":
-		r.notYet(e.at, "service roles")
+		if v := r.role(e); v != nil {
+			d.Roles = append(d.Roles, v)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type envelope struct {
 	project Text
 	id      Text // service, secret; of a project the project itself
 	version Text
+	service Text // that a role belongs to
 	name    Text // metadata.name of plumbline.dev/v1
 	labels  *yaml.Node
 	spec    *yaml.Node // never nil

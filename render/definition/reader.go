@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/plumbline-dev/plumbline"
 )
 
 // Form is the spelling of a document.
@@ -206,6 +208,8 @@ func (r *reader) notYet(at Pos, what string) {
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+func hasErrors(found []plumbline.Violation) bool { return len(plumbline.Errors(found)) > 0 }
 
 func isEmpty(n *yaml.Node) bool {
 	return isNull(n) || n.Kind != yaml.ScalarNode && len(n.Content) == 0

@@ -61,9 +61,7 @@ func (r *reader) route(n *yaml.Node) Route {
 		case "requestTimeout":
 			out.TimeoutSeconds, _ = r.number(v, "requestTimeout (seconds)", 0, 24*3600)
 		case "matchers":
-			if !isEmpty(v) {
-				r.notYet(posOf(k), "route matchers")
-			}
+			r.matchers(v, &out)
 		default:
 			return false
 		}
@@ -90,13 +88,18 @@ func (r *reader) routeSource(n *yaml.Node, out *Route) {
 			out.Port, _ = r.number(v, "source.port", 1, 65535)
 			out.At = posOf(v)
 		case "protocol":
-			switch t := r.text(v, "source.protocol"); t.Value {
+			switch t := r.text(v, "source.protocol"); r.folded(t.Value) {
 			case "", "http":
 			case "tcp":
 				out.TCP = true
 			default:
 				r.unknownValue(t, "source.protocol", "http", "tcp")
 			}
+		case "hosts", "methods", "url", "rewrite":
+			if contains(known, k.Value) && !isEmpty(v) && (v.Kind != yaml.ScalarNode || v.Value != "") {
+				r.warnf(CodeIgnored, posOf(k), "source.%s is for the gateway's routes, and has no effect here: calls are matched by matchers", k.Value)
+			}
+			return contains(known, k.Value)
 		default:
 			return contains(known, k.Value)
 		}
@@ -106,19 +109,17 @@ func (r *reader) routeSource(n *yaml.Node, out *Route) {
 
 func (r *reader) routeTarget(n *yaml.Node, out *Route) {
 	t := Target{At: posOf(n)}
-	kind := Text{Value: "version"}
-	known := []string{"type", "version", "host", "port", "weight"}
-	if r.form == FormSpaceCloud {
-		known = append(known, "scheme")
-	}
-	if !r.mapping(n, "a target", known, func(k, v *yaml.Node) bool {
+	kind, scheme := Text{Value: "version"}, Text{}
+	if !r.mapping(n, "a target", []string{"type", "version", "host", "scheme", "port", "weight"}, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "type":
 			kind = r.text(v, "the target's type")
 		case "version":
 			t.Version = r.text(v, "the target's version")
-		case "host", "scheme":
-			return contains(known, k.Value)
+		case "host":
+			t.Host = r.text(v, "the target's host")
+		case "scheme":
+			scheme = r.text(v, "the target's scheme")
 		case "port":
 			t.Port, _ = r.number(v, "the target's port", 0, 65535)
 		case "weight":
@@ -130,18 +131,68 @@ func (r *reader) routeTarget(n *yaml.Node, out *Route) {
 	}) {
 		return
 	}
-	switch {
-	case kind.Value == "external":
-		r.notYet(kind.At, "external route targets")
-	case kind.Value != "version" && !(kind.Value == "internal" && r.form == FormSpaceCloud):
-		r.unknownValue(kind, "target type", "version", "external")
-	case t.Version.Value == "":
-		r.errorf(CodeMissing, t.At, "a target needs version")
-	case slices.ContainsFunc(out.Targets, func(o Target) bool { return o.Version.Value == t.Version.Value && o.Port == t.Port }):
-		r.errorf(CodeRouteTargets, t.Version.At, "version %q is a target of this route twice: add up the weights", t.Version.Value)
+	ok := false
+	switch k := r.folded(kind.Value); {
+	case k == "external":
+		ok = r.externalTarget(&t, scheme)
+	case k == "version", k == "internal" && r.form == FormSpaceCloud:
+		ok = r.versionTarget(&t)
 	default:
-		out.Targets = append(out.Targets, t)
+		r.unknownValue(kind, "target type", "version", "external")
 	}
+	if !ok {
+		return
+	}
+	if slices.ContainsFunc(out.Targets, func(o Target) bool {
+		return o.Version.Value == t.Version.Value && o.Host.Value == t.Host.Value && o.Port == t.Port
+	}) {
+		if t.External() {
+			r.errorf(CodeRouteTargets, t.Host.At, "host %q is a target of this route twice: add up the weights", t.Host.Value)
+		} else {
+			r.errorf(CodeRouteTargets, t.Version.At, "version %q is a target of this route twice: add up the weights", t.Version.Value)
+		}
+		return
+	}
+	out.Targets = append(out.Targets, t)
+}
+
+// versionTarget leaves out what a target of the other type has.
+func (r *reader) versionTarget(t *Target) bool {
+	if t.Version.Value == "" {
+		r.errorf(CodeMissing, t.At, "a target needs version")
+		return false
+	}
+	if t.Host.Value != "" && r.form == FormPlumbline {
+		r.errorf(CodeRouteTargets, t.Host.At, "host is for targets of type external: remove it, or write type: external")
+		return false
+	}
+	t.Host = Text{}
+	return true
+}
+
+// externalTarget reads how a host outside is called.
+func (r *reader) externalTarget(t *Target, scheme Text) bool {
+	if t.Version.Value != "" && r.form == FormPlumbline {
+		r.errorf(CodeRouteTargets, t.Version.At, "version is for targets of type version: remove it")
+		return false
+	}
+	t.Version = Text{}
+	switch {
+	case t.Host.Value == "":
+		r.errorf(CodeMissing, t.At, "a target of type external needs host")
+		return false
+	case !isSubdomain(t.Host.Value):
+		r.badName(t.Host, "the target's host", "a host name without scheme, port and path")
+		return false
+	}
+	switch r.folded(scheme.Value) {
+	case "", "http":
+	case "https":
+		t.TLS = true
+	default:
+		r.unknownValue(scheme, "target scheme", "http", "https")
+	}
+	return true
 }
 
 func (r *reader) weight(v *yaml.Node, t *Target) {
@@ -159,6 +210,10 @@ func (r *reader) weight(v *yaml.Node, t *Target) {
 func (r *reader) routeComplete(n *yaml.Node, out *Route) {
 	if get(get(n, "source"), "port") == nil {
 		r.errorf(CodeMissing, posOf(n), "a route needs source.port: the port on which the service is called")
+	}
+	if out.TCP && len(out.Matchers) > 0 {
+		r.warnf(CodeIgnored, out.Matchers[0].At, "matchers have no effect on a tcp route: they read HTTP")
+		out.Matchers = nil
 	}
 	targets := get(n, "targets")
 	if targets == nil || isEmpty(targets) {

@@ -1,8 +1,11 @@
 package definition
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -10,6 +13,9 @@ import (
 
 // maxCoolDown is the longest delay, in seconds, that the autoscalers take.
 const maxCoolDown = 3600
+
+// defaultPolling is what exports spell out, in seconds.
+const defaultPolling = 15
 
 func defaultScale(at Pos) Scale { return Scale{Min: 1, Max: 100, MinAt: at, At: at} }
 
@@ -20,6 +26,8 @@ type scaleReader struct {
 	scale    Scale
 	hasAuto  bool
 	legacyAt Pos
+	// Where the two values stand that KEDA alone takes as they are.
+	pollingAt, coolDownAt Pos
 }
 
 func (s *scaleReader) done() Scale {
@@ -29,7 +37,23 @@ func (s *scaleReader) done() Scale {
 	if s.scale.Max < s.scale.Min {
 		s.errorf(CodeMinMax, s.scale.MinAt, "minReplicas is %d and maxReplicas %d: the minimum must not be above the maximum", s.scale.Min, s.scale.Max)
 	}
+	s.intervals()
 	return s.scale
+}
+
+// intervals says which of KEDA's intervals are not heard by the autoscalers of
+// the cluster.
+func (s *scaleReader) intervals() {
+	if slices.ContainsFunc(s.scale.Triggers, func(t Trigger) bool { return t.Type.NeedsKEDA() }) {
+		return
+	}
+	if p := s.scale.Polling; p != 0 && p != defaultPolling {
+		s.warnf(CodeIgnored, s.pollingAt, "pollingInterval has no effect: only KEDA polls")
+	}
+	if c := s.scale.CoolDown; c > maxCoolDown {
+		s.warnf(CodeIgnored, s.coolDownAt, "coolDownInterval is %d s; the autoscalers wait %d s at most", c, maxCoolDown)
+		s.scale.CoolDown = maxCoolDown
+	}
 }
 
 // legacy reads scale: {replicas, minReplicas, maxReplicas, concurrency, mode}.
@@ -88,17 +112,12 @@ func (s *scaleReader) auto(n *yaml.Node) {
 	fields := []string{"pollingInterval", "coolDownInterval", "minReplicas", "maxReplicas", "triggers"}
 	s.mapping(n, "autoScale", fields, func(k, v *yaml.Node) bool {
 		switch k.Value {
-		case "pollingInterval": // Knative's and the HPA's intervals are those of the cluster
-			if p, ok := s.number(v, "autoScale.pollingInterval", 0, math.MaxInt32); ok && p != 0 && p != 15 {
-				s.warnf(CodeIgnored, posOf(v), "pollingInterval has no effect: only KEDA polls")
-			}
+		case "pollingInterval":
+			s.pollingAt = posOf(v)
+			s.scale.Polling, _ = s.number(v, "autoScale.pollingInterval", 0, math.MaxInt32)
 		case "coolDownInterval":
-			c, ok := s.number(v, "autoScale.coolDownInterval", 0, math.MaxInt32)
-			if ok && c > maxCoolDown {
-				s.warnf(CodeIgnored, posOf(v), "coolDownInterval is %d s; the autoscalers wait %d s at most", c, maxCoolDown)
-				c = maxCoolDown
-			}
-			s.scale.CoolDown = c
+			s.coolDownAt = posOf(v)
+			s.scale.CoolDown, _ = s.number(v, "autoScale.coolDownInterval", 0, math.MaxInt32)
 		case "minReplicas":
 			s.minimum(v, "autoScale.minReplicas", &s.scale)
 		case "maxReplicas":
@@ -119,10 +138,11 @@ func (s *scaleReader) trigger(n *yaml.Node) {
 	if !s.mapping(n, "a trigger", []string{"name", "type", "metadata", "authRef"}, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "name":
-			s.text(v, "the trigger's name")
+			t.Name = s.text(v, "the trigger's name")
 		case "type":
 			typ = s.text(v, "the trigger's type")
-		case "authRef": // of KEDA's own triggers
+		case "authRef":
+			s.authRef(v, &t)
 		case "metadata":
 			s.metadataOf(v, meta)
 		default:
@@ -142,7 +162,10 @@ func (s *scaleReader) trigger(n *yaml.Node) {
 	case "":
 		s.errorf(CodeMissing, t.At, "a trigger needs type, as requests-per-second")
 	default:
-		s.otherTrigger(typ)
+		ok = s.otherTrigger(&t, typ, meta)
+	}
+	if !t.Type.NeedsKEDA() {
+		t.Auth = nil
 	}
 	if ok {
 		s.scale.Triggers = append(s.scale.Triggers, t)
@@ -159,13 +182,64 @@ func (s *scaleReader) metadataOf(n *yaml.Node, into map[string]Text) {
 	}
 }
 
-func (s *scaleReader) otherTrigger(typ Text) {
+// otherTrigger is one of KEDA's own: what it takes is known to KEDA only.
+func (s *scaleReader) otherTrigger(t *Trigger, typ Text, meta map[string]Text) bool {
 	names := []string{string(TriggerRequestsPerSecond), string(TriggerActiveRequests), string(TriggerCPU), string(TriggerMemory)}
-	if Nearest(typ.Value, names) != "" {
+	if Nearest(typ.Value, names) != "" || !isWord(typ.Value) {
 		s.unknownValue(typ, "trigger type", names...)
+		return false
+	}
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		t.Metadata = append(t.Metadata, Param{Key: k, Value: meta[k]})
+	}
+	return true
+}
+
+// isWord tells whether s can be a type of KEDA's triggers: lower case letters,
+// digits and '-', as in azure-blob-storage.
+func isWord(s string) bool { return IsLabel(s) }
+
+// authRef reads {secretMapping: [{param, key}]}.
+func (s *scaleReader) authRef(n *yaml.Node, t *Trigger) {
+	s.mapping(n, "authRef", []string{"secretMapping"}, func(k, v *yaml.Node) bool {
+		if k.Value == "secretMapping" {
+			s.list(v, "secretMapping", func(n *yaml.Node) { s.authParam(n, t) })
+			return true
+		}
+		return false
+	})
+}
+
+// authParam reads a parameter and where its value is: a secret and a key in it,
+// as "secrets.<id>.<key>" or "<id>.<key>".
+func (s *scaleReader) authParam(n *yaml.Node, t *Trigger) {
+	var param, key Text
+	if !s.mapping(n, "an entry of secretMapping", []string{"param", "key"}, func(k, v *yaml.Node) bool {
+		switch k.Value {
+		case "param":
+			param = s.text(v, "param")
+		case "key":
+			key = s.text(v, "key")
+		default:
+			return false
+		}
+		return true
+	}) {
 		return
 	}
-	s.notYet(typ.At, "the scaling trigger "+s.shown(typ.Value)+", which needs KEDA")
+	id, in, found := strings.Cut(strings.TrimPrefix(key.Value, "secrets."), ".")
+	switch {
+	case param.Value == "":
+		s.errorf(CodeMissing, posOf(n), "an entry of secretMapping needs param: the parameter of the trigger")
+	case !found || !isSubdomain(id) || !isDataKey(in):
+		at := key.At
+		if at == (Pos{}) {
+			at = posOf(n)
+		}
+		s.errorf(CodeTrigger, at, "key is %s: expected <id of a secret>.<key in it>", s.shown(key.Value))
+	default:
+		t.Auth = append(t.Auth, AuthParam{Param: param.Value, Secret: Text{id, key.At}, Key: in})
+	}
 }
 
 func (s *scaleReader) builtIn(t *Trigger, meta map[string]Text) bool {
@@ -185,6 +259,10 @@ func (s *scaleReader) builtIn(t *Trigger, meta map[string]Text) bool {
 
 func (s *scaleReader) resourceTrigger(t *Trigger, meta map[string]Text) bool {
 	kind, value := meta["type"], meta["value"]
+	if kind.Value == "Value" && s.form == FormSpaceCloud {
+		s.warnf(CodeIgnored, kind.At, "metadata.type Value is read as AverageValue: there is no other for %s", t.Type)
+		kind.Value = "AverageValue"
+	}
 	t.Measure, t.Value = kind.Value, value.Value
 	switch {
 	case kind.Value == "" || value.Value == "":

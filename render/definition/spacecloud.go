@@ -23,8 +23,9 @@ func isSpaceCloud(root *yaml.Node, apiVersion string) bool {
 // plumbline.dev/v1 ("" for the gateway's kinds), and which value of meta, or
 // which literal part of the path, names it.
 type target struct {
-	kind                 string
-	project, id, version string // segments of the path, with or without braces
+	kind                          string
+	project, id, version, service string // segments of the path, with or without braces
+	old                           bool   // the paths of v0.16, which name nothing but the project
 }
 
 // dispatch finds out by api what a document is; placeholder names do not
@@ -50,17 +51,19 @@ func dispatch(api, typ string) (target, bool) {
 	t := target{project: p[2]}
 	switch {
 	case n == 6 && p[3] == "services" && (kindOfType(typ) == "ServiceRole" || p[5] == "{roleId}"):
-		t.kind = "ServiceRole"
+		t.kind, t.service, t.id = "ServiceRole", p[4], p[5]
 	case n == 6 && p[3] == "services":
 		t.kind, t.id, t.version = "ServiceVersion", p[4], p[5]
 	case n == 4 && p[3] == "services":
-		t.kind = "ServiceVersion"
+		t.kind, t.old = "ServiceVersion", true
+	case n == 4 && p[3] == "secrets":
+		t.kind, t.old = "ServiceSecret", true
 	case n == 5 && p[3] == "service-routes":
 		t.kind, t.id = "ServiceRoutes", p[4]
 	case n == 5 && p[3] == "secrets":
 		t.kind, t.id = "ServiceSecret", p[4]
 	case n == 6 && p[3] == "service-roles":
-		t.kind = "ServiceRole"
+		t.kind, t.service, t.id = "ServiceRole", p[4], p[5]
 	default:
 		t.kind = kindOfType(typ)
 		return t, t.kind != ""
@@ -68,17 +71,18 @@ func dispatch(api, typ string) (target, bool) {
 	return t, true
 }
 
+// kindOfType knows the words of all releases, in any case.
 func kindOfType(typ string) string {
-	switch typ {
-	case "service":
+	switch strings.ToLower(typ) {
+	case "service", "services":
 		return "ServiceVersion"
-	case "service-route", "service-routes", "services-routes", "service-routing":
+	case "service-route", "service-routes", "services-route", "services-routes", "service-routing":
 		return "ServiceRoutes"
-	case "secret", "services-secrets", "apply-service":
+	case "secret", "secrets", "services-secret", "services-secrets", "apply-service":
 		return "ServiceSecret"
-	case "service-role":
+	case "service-role", "service-roles", "services-role", "services-roles":
 		return "ServiceRole"
-	case "project":
+	case "project", "projects":
 		return "Project"
 	}
 	return ""
@@ -86,7 +90,7 @@ func kindOfType(typ string) string {
 
 func isGatewayType(typ string) bool {
 	for _, prefix := range []string{"ingress-", "db-", "filestore-", "eventing-", "remote-service", "auth-provider", "cluster-config", "letsencrypt"} {
-		if strings.HasPrefix(typ, prefix) {
+		if strings.HasPrefix(strings.ToLower(typ), prefix) {
 			return true
 		}
 	}
@@ -121,22 +125,33 @@ func (d *Document) spaceCloud(r *reader, root *yaml.Node) {
 		return true
 	})
 	e.project = r.named(e, meta, t.project, "project", "projectId")
-	if t.kind == "Project" {
+	switch {
+	case t.kind == "Project":
 		if e.project.Value == "" {
 			e.project = r.named(e, meta, "", "id", "name")
 		}
 		e.id = e.project
-	} else {
+	case t.kind == "ServiceRole":
+		e.service = r.named(e, meta, t.service, "serviceId", "service")
+		e.id = r.named(e, meta, t.id, "roleId", "id", "name")
+	default:
 		e.id = r.named(e, meta, t.id, "id", "serviceId", "name", "secretID")
 	}
 	if e.project.Value == "" {
 		r.errorf(CodeMissing, e.at, "the document names no project: add meta.project")
 	}
 	if e.id.Value == "" && t.kind != "Project" {
-		r.errorf(CodeMissing, e.at, "the document names nothing: add meta.id")
+		field := "id"
+		if t.kind == "ServiceRole" {
+			field = "roleId"
+		}
+		r.errorf(CodeMissing, e.at, "the document names nothing: add meta.%s", field)
 	}
 	if t.kind == "ServiceVersion" {
 		e.version = r.named(e, meta, t.version, "version")
+		if t.old && e.version.Value == "" {
+			e.version.Value = "v1" // v0.16 knew no other
+		}
 	}
 	d.definition(r, t.kind, e)
 }

@@ -43,7 +43,7 @@ func (r *reader) task(n *yaml.Node) Task {
 		case "secrets":
 			r.list(v, "secrets", func(n *yaml.Node) { r.secretUse(n, &t) })
 		case "probes":
-			r.notYet(posOf(k), "probes")
+			r.probes(v, &t)
 		case "runtime":
 			runtime.Value = r.text(v, "runtime").Value
 		case "name":
@@ -56,6 +56,7 @@ func (r *reader) task(n *yaml.Node) Task {
 		return t
 	}
 	r.taskName(&t)
+	r.probePorts(&t)
 	if t.Docker.Image.Value == "" {
 		r.errorf(CodeMissing, t.ID.At, "task %q needs docker.image", t.ID.Value)
 	}

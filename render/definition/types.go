@@ -16,6 +16,7 @@ type Version struct {
 	Upstreams []Peer
 	// Stats are the prefixes of Envoy's statistics that the proxy keeps.
 	Stats     []string
+	Affinity  []Affinity
 	Addresses []Address
 	Control   Control
 	At        Pos
@@ -47,6 +48,18 @@ func (v *Version) Secrets() []Text {
 	return out
 }
 
+// ScalingSecrets are the ids of the secrets by which KEDA asks what to scale
+// by. The pods do not use them.
+func (v *Version) ScalingSecrets() []Text {
+	var out []Text
+	for _, t := range v.Scale.Triggers {
+		for _, a := range t.Auth {
+			out = append(out, a.Secret)
+		}
+	}
+	return out
+}
+
 // Label of the pods.
 type Label struct{ Key, Value Text }
 
@@ -56,6 +69,7 @@ type Scale struct {
 	MinAt    Pos
 	Triggers []Trigger
 	CoolDown int // seconds; 0 where nothing is said
+	Polling  int // seconds between KEDA's questions; 0 where nothing is said
 	At       Pos
 }
 
@@ -73,15 +87,42 @@ const (
 	TriggerMemory            TriggerType = "memory"
 )
 
+// NeedsKEDA tells whether only KEDA knows a type.
+func (t TriggerType) NeedsKEDA() bool {
+	switch t {
+	case TriggerRequestsPerSecond, TriggerActiveRequests, TriggerCPU, TriggerMemory:
+		return false
+	}
+	return true
+}
+
 // Trigger is one reason to scale.
 type Trigger struct {
+	Name   Text // where one is given
 	Type   TriggerType
 	Target int // of the two built-in types: per replica
 	// Measure is how Value of cpu and memory is meant: in percent of the request,
 	// or as a quantity; in the words of the HorizontalPodAutoscaler.
 	Measure string
 	Value   string
-	At      Pos
+	// Metadata of a type that only KEDA knows, sorted by key, and where the
+	// secret ones of its parameters are.
+	Metadata []Param
+	Auth     []AuthParam
+	At       Pos
+}
+
+// Param is a parameter of a trigger.
+type Param struct {
+	Key   string
+	Value Text
+}
+
+// AuthParam is a parameter of a trigger whose value is the key of a secret.
+type AuthParam struct {
+	Param  string
+	Secret Text // id
+	Key    string
 }
 
 // Task is one container.
@@ -92,6 +133,8 @@ type Task struct {
 	Docker    Docker
 	Env       []EnvVar // sorted by name
 	Secrets   []Text   // of types env and file, each once
+	Readiness *Probe   // nil where there is none
+	Liveness  *Probe
 }
 
 // Protocol of a port.
@@ -187,23 +230,77 @@ type Routes struct {
 	At      Pos
 }
 
-// Route is the traffic of one address port.
+// Route is what happens to the calls on one address port, or to those of them
+// that it matches. Of the routes for one port the first that matches counts.
 type Route struct {
 	Port           int
 	TCP            bool
-	Retries        int // 0 where nothing is said
-	TimeoutSeconds int // per try; 0 where nothing is said
+	Matchers       []Matcher // any of them; none match all
+	Retries        int       // 0 where nothing is said
+	TimeoutSeconds int       // per try; 0 where nothing is said
 	Targets        []Target
 	At             Pos
 }
 
-// Target is one receiver of a route's traffic.
+// Target is one receiver of a route's traffic: a version, or a host outside of
+// the cluster.
 type Target struct {
 	Version Text
-	Port    int // of the receiver's address; that of the route where nothing is said
+	Host    Text // of an external target
+	TLS     bool // the host is called over TLS
+	Port    int  // of the receiver's address; that of the route where nothing is said
 	Weight  int
 	At      Pos
 }
+
+// External tells whether the target is not a version of the service.
+func (t Target) External() bool { return t.Host.Value != "" }
+
+// Matcher matches calls by path and headers, all of which must match.
+type Matcher struct {
+	URL        Match // without a Kind: any
+	IgnoreCase bool  // of URL
+	Headers    []HeaderMatch
+	At         Pos
+}
+
+// HeaderMatch matches a header by its name, in lower case, and value.
+type HeaderMatch struct {
+	Key string
+	Match
+}
+
+// MatchKind is how a text is compared.
+type MatchKind string
+
+// The kinds of matches, in the words of the language.
+const (
+	MatchExact   MatchKind = "exact"
+	MatchPrefix  MatchKind = "prefix"
+	MatchRegex   MatchKind = "regex"
+	MatchPresent MatchKind = "check-presence" // of headers only
+)
+
+// Match compares a text.
+type Match struct {
+	Kind  MatchKind
+	Value string
+	At    Pos
+}
+
+// Role is what a service may do with the API of the cluster.
+type Role struct {
+	Project Text
+	ID      Text
+	Service Text
+	Cluster bool // in the whole cluster, not in the project only
+	Rules   []Rule
+	Control Control
+	At      Pos
+}
+
+// Rule allows verbs on resources.
+type Rule struct{ APIGroups, Resources, Verbs []string }
 
 // Project is a namespace of services.
 type Project struct {

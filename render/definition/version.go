@@ -62,9 +62,7 @@ func (r *reader) versionField(k, n *yaml.Node, v *Version, s *scaleReader) bool 
 	case "tasks":
 		r.list(n, "tasks", func(n *yaml.Node) { v.Tasks = append(v.Tasks, r.task(n)) })
 	case "affinity":
-		if !isEmpty(n) {
-			r.notYet(posOf(k), "affinity")
-		}
+		r.list(n, "affinity", func(n *yaml.Node) { r.affinity(n, v) })
 	case "whitelists":
 		v.Whitelist = r.peers(n, "whitelists")
 	case "upstreams":

@@ -58,12 +58,7 @@ func Service(in pod.Input) *servingv1.Service {
 	scaling(v, meta.Annotations)
 	spec := pod.Spec(in, containerPort)
 	for i := range spec.Containers {
-		if len(spec.Containers[i].Ports) > 0 {
-			spec.Containers[i].ReadinessProbe = &corev1.Probe{
-				SuccessThreshold: 1,
-				ProbeHandler:     corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(0)}},
-			}
-		}
+		readiness(&spec.Containers[i])
 	}
 	return &servingv1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: "Service"},
@@ -81,6 +76,28 @@ func Service(in pod.Input) *servingv1.Service {
 				{LatestRevision: pointer(true), Percent: pointer(int64(100))},
 			}},
 		},
+	}
+}
+
+// readiness writes down what Knative's webhook would add to the probe of a
+// container, and to the serving one without a probe.
+func readiness(c *corev1.Container) {
+	p := c.ReadinessProbe
+	switch {
+	case p == nil && len(c.Ports) == 0:
+		return
+	case p == nil:
+		p = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(0)}}}
+		c.ReadinessProbe = p
+	case p.PeriodSeconds == 0:
+		p.PeriodSeconds = 10 // Knative's own probing, several times a second, has no thresholds
+	}
+	p.SuccessThreshold = max(p.SuccessThreshold, 1)
+	if p.PeriodSeconds > 0 {
+		p.TimeoutSeconds = max(p.TimeoutSeconds, 1)
+		if p.FailureThreshold == 0 {
+			p.FailureThreshold = 3
+		}
 	}
 }
 

@@ -83,6 +83,7 @@ func Spec(in Input, ports ContainerPorts) corev1.PodSpec {
 	v := in.Version
 	mounts := mounting{secrets: in.Secrets, volumes: map[string]corev1.Volume{}}
 	spec := corev1.PodSpec{
+		Affinity:           affinity(v),
 		ServiceAccountName: v.ID.Value,
 		EnableServiceLinks: new(bool),
 		Containers:         make([]corev1.Container, 0, len(v.Tasks)),
@@ -108,6 +109,8 @@ func container(t *definition.Task, secrets map[string]*definition.Secret) corev1
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Env:             env(t, secrets),
 		Resources:       resources(t.Resources),
+		ReadinessProbe:  probe(t.Readiness),
+		LivenessProbe:   probe(t.Liveness),
 	}
 	if t.Docker.Always {
 		c.ImagePullPolicy = corev1.PullAlways

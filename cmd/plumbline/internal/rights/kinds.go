@@ -9,8 +9,9 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// Rendered are the kinds that definitions can be rendered to. Plain objects of
-// the repository may be of any kind besides.
+// Rendered are the kinds that definitions can be rendered to, but for those of
+// roles: who may hand out rights is decided with the repository at hand. Plain
+// objects of the repository may be of any kind besides.
 func Rendered() []plumbline.GroupKind {
 	const networking, security, serving = "networking.istio.io", "security.istio.io", "serving.knative.dev"
 	return []plumbline.GroupKind{

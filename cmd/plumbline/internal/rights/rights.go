@@ -68,6 +68,9 @@ func Of(n Needs) []Right {
 	var out []Right
 	for _, k := range kinds {
 		out = append(out, Right{Group: k.Group, Resource: k.Resource, Verbs: verbs, Why: why})
+		if r := handsOut(k); r.Verbs != nil && !n.Observe {
+			out = append(out, r)
+		}
 	}
 	if !slices.ContainsFunc(kinds, func(k Kind) bool { return k.Group == "" && k.Resource == "namespaces" }) {
 		out = append(out, Right{
@@ -79,6 +82,15 @@ func Of(n Needs) []Right {
 		out = append(out, Right{Resource: "events", Verbs: []string{"create"}, Why: "tell of drift, heals and prunes as Events on the objects"})
 	}
 	return append(out, own(n)...)
+}
+
+// handsOut is the right to give services rights that Plumbline has not itself:
+// without it the API server refuses the role, or its binding.
+func handsOut(k Kind) Right {
+	if k.Group != "rbac.authorization.k8s.io" || k.Kind != "Role" && k.Kind != "ClusterRole" {
+		return Right{}
+	}
+	return Right{Group: k.Group, Resource: k.Resource, Verbs: []string{"bind", "escalate"}, Why: "give services rights that it has not itself"}
 }
 
 // own are the rights in Plumbline's own namespace.

@@ -21,6 +21,8 @@ func line(r Right) string {
 func TestOf(t *testing.T) {
 	t.Parallel()
 	secret := Named(plumbline.GroupKind{Kind: "Secret"})
+	role := Named(plumbline.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "Role"})
+	binding := Named(plumbline.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"})
 	cases := []struct {
 		name  string
 		needs Needs
@@ -36,6 +38,18 @@ func TestOf(t *testing.T) {
 			"/secrets get own plumbline-hash-key",
 			"/secrets create own ",
 			"coordination.k8s.io/leases get,update own plumbline-a,plumbline-b",
+			"coordination.k8s.io/leases create own ",
+		}},
+		{"hands out rights", Needs{Namespace: "own", Environments: []string{"a"}, Kinds: []Kind{role, binding}}, []string{
+			"rbac.authorization.k8s.io/roles get,list,watch,create,patch,delete  ",
+			"rbac.authorization.k8s.io/roles bind,escalate  ",
+			"rbac.authorization.k8s.io/rolebindings get,list,watch,create,patch,delete  ",
+			"/namespaces get  kube-system,own",
+			"/events create  ",
+			"/configmaps list,create,update,delete own ",
+			"/secrets get own plumbline-hash-key",
+			"/secrets create own ",
+			"coordination.k8s.io/leases get,update own plumbline-a",
 			"coordination.k8s.io/leases create own ",
 		}},
 		{"Namespaces are read as objects already", Needs{Namespace: "own", Environments: []string{"a"}, Kinds: []Kind{Named(plumbline.GroupKind{Kind: "Namespace"})}, Observe: true}, []string{

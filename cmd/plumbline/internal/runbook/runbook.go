@@ -27,7 +27,7 @@ func Chapters() []Chapter {
 		{"PL5: secrets", secrets()},
 		{"PL6: routes", routes()},
 		{"PL7: how a service is run", running()},
-		{"PL8: calls between services", calls()},
+		{"PL8: calls between services and to the cluster's API", calls()},
 		{"PL9: plain Kubernetes objects", plain()},
 	}
 }

@@ -67,6 +67,16 @@ func contents() []Entry {
 			"Versions of one service, or tasks of one, speak different protocols on the same address; callers see only one.",
 			"Use the same protocol, or another port.",
 		},
+		{
+			"PL4014", "A probe that could not be asked",
+			"A probe asks in one way, on one port, and Knative asks the container that serves on its serving port only.",
+			"Write one of `httpGet`, `tcpSocket`, `grpc` and `exec`, with the port where the task has not exactly one.",
+		},
+		{
+			"PL4015", "An affinity that says nothing, or too much",
+			"An affinity says by its expressions which nodes or pods are meant, and by the sign of its weight whether near or away.",
+			"Write what the message asks for. Of nodes, keep away by one expression each; labels of pods have no Gt and Lt.",
+		},
 	}
 }
 
@@ -147,6 +157,16 @@ func routes() []Entry {
 			"A route needs at least one version, and each at most once.",
 			"Add a target, or add up the weights of the one that is there twice.",
 		},
+		{
+			"PL6007", "A matcher that no call can match",
+			"A path begins with `/`, a header has a name, and a regex is one that Envoy reads (RE2).",
+			"Correct the value.",
+		},
+		{
+			"PL6008", "A route that no call gets to",
+			"Routes of one port are tried in order, and one before this takes all calls.",
+			"Put the route without matchers last, or join the two.",
+		},
 	}
 }
 
@@ -186,6 +206,11 @@ func calls() []Entry {
 			"PL8003", "An address in an environment variable where nobody answers (warning)",
 			"The variable looks like the address of a service of this environment, with a port on which it is not called.",
 			"Use the port in the message.",
+		},
+		{
+			"PL8004", "A role of a service that nobody defines",
+			"The rights would go to a name that anyone could take later.",
+			"Correct the role's service, or remove the role with the service.",
 		},
 	}
 }
