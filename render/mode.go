@@ -54,6 +54,9 @@ type Choice struct {
 	// AnswersOn80 is the port that was declared where the service answers on
 	// port 80 instead; 0 elsewhere.
 	AnswersOn80 int
+	// Missing is the feature of Knative that was not declared enabled, where
+	// that is the reason.
+	Missing string
 	// AtZero are the indexes of routed versions that scale to zero where that
 	// cannot be: the choice is then an error.
 	AtZero []int
@@ -64,11 +67,11 @@ type Choice struct {
 // Deployments.
 func ChooseMode(n Needs) Choice {
 	for _, v := range n.Versions {
-		if why := deploymentNeed(v, n.Features); why != "" {
+		if why, missing := deploymentNeed(v, n.Features); why != "" {
 			if len(n.Versions) > 1 {
 				why = "version " + v.Name + ": " + why
 			}
-			return Choice{Mode: ModeDeployment, Why: why}
+			return Choice{Mode: ModeDeployment, Why: why, Missing: missing}
 		}
 	}
 	port := otherPort(n)
@@ -91,29 +94,30 @@ func ChooseMode(n Needs) Choice {
 	return Choice{Mode: ModeKnativeDirect, Why: fmt.Sprintf("called on port %d", port)}
 }
 
-// deploymentNeed is why Knative cannot run a version, "" where it can.
-func deploymentNeed(v VersionNeeds, enabled []string) string {
+// deploymentNeed is why Knative cannot run a version, "" where it can, and the
+// feature of Knative that is missing where it is that.
+func deploymentNeed(v VersionNeeds, enabled []string) (why, missing string) {
 	switch {
 	case len(v.Ports) == 0:
-		return "no port"
+		return "no port", ""
 	case slices.ContainsFunc(v.Ports, func(p PortNeeds) bool { return p.Protocol == definition.ProtocolTCP }):
-		return "a tcp port"
+		return "a tcp port", ""
 	case len(v.Ports) > 1:
-		return fmt.Sprintf("%d ports", len(v.Ports))
+		return fmt.Sprintf("%d ports", len(v.Ports)), ""
 	case len(v.Triggers) > 1:
-		return "several scaling triggers"
+		return "several scaling triggers", ""
 	}
 	for _, t := range v.Triggers {
 		if t != definition.TriggerRequestsPerSecond && t != definition.TriggerActiveRequests {
-			return fmt.Sprintf("scaled by %s", t)
+			return fmt.Sprintf("scaled by %s", t), ""
 		}
 	}
 	for _, f := range v.Features {
 		if !slices.Contains(enabled, f) {
-			return "needs Knative's " + f + ", which is not declared enabled"
+			return "needs Knative's " + f + ", which is not declared enabled", f
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // routeNeed is why Knative's Route cannot do the routing, "" where it can.

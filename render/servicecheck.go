@@ -136,7 +136,7 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 	}
 	s := v.def.Scale
 	if s.Min == 0 {
-		c.needsKEDA(v, v.src.At(s.MinAt), fmt.Sprintf("minReplicas is 0, and %s runs as a Deployment (%s)", v.def.Name(), c.mode.Why),
+		c.needsKEDA(v.src.At(s.MinAt), fmt.Sprintf("minReplicas is 0, and %s runs as a Deployment (%s)", v.def.Name(), c.mode.Why),
 			"set minReplicas to 1 or more")
 	}
 	for _, t := range s.Triggers {
@@ -144,17 +144,20 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 			break // no trigger has anything to decide
 		}
 		if t.Type.NeedsKEDA() {
-			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is KEDA's", t.Type), "scale by cpu or memory")
+			c.needsKEDA(v.src.At(t.At), fmt.Sprintf("the trigger %s is KEDA's", t.Type), "scale by cpu or memory")
 			continue
 		}
 		if t.Type == definition.TriggerRequestsPerSecond || t.Type == definition.TriggerActiveRequests {
-			c.needsKEDA(v, v.src.At(t.At), fmt.Sprintf("the trigger %s is Knative's, and %s runs as a Deployment (%s)", t.Type, v.def.Name(), c.mode.Why),
+			c.needsKEDA(v.src.At(t.At), fmt.Sprintf("the trigger %s is Knative's, and %s runs as a Deployment (%s)", t.Type, v.def.Name(), c.mode.Why),
 				"scale by cpu or memory, make maxReplicas equal to minReplicas")
 		}
 	}
 }
 
-func (c *serviceCheck) needsKEDA(_ placed[definition.Version], at plumbline.Origin, what, instead string) {
+func (c *serviceCheck) needsKEDA(at plumbline.Origin, what, instead string) {
+	if c.mode.Missing != "" {
+		instead = "declare " + c.mode.Missing + " in knative.features where the cluster has it enabled, " + instead
+	}
 	if c.keda {
 		c.unit.violate(definition.CodeNotYet, at, what+": scaling by KEDA: not in this version; "+instead)
 		return

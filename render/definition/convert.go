@@ -45,21 +45,43 @@ func convert(c Chunk) ([]byte, []plumbline.Violation) {
 	if root != nil {
 		root = resolve(root)
 	}
-	if root == nil || root.Kind != yaml.MappingNode || !isSpaceCloud(root, scalar(root, "apiVersion")) {
+	switch {
+	case root == nil || root.Kind != yaml.MappingNode:
 		return c.Text, nil
+	case isBatch(root):
+		var text []byte
+		var violations []plumbline.Violation
+		for _, item := range get(root, "specs").Content {
+			one, found := convertDocument(resolve(item), c.Before)
+			violations = append(violations, found...)
+			if len(one) > 0 {
+				text = append(append(text, "---\n"...), one...)
+			}
+		}
+		return text, violations
+	case isSpaceCloud(root, scalar(root, "apiVersion")):
+		return convertDocument(root, c.Before)
 	}
-	d := Parse(c.Text)
+	return c.Text, nil
+}
+
+// convertDocument converts one Space Cloud document; before is the number of
+// lines of the file before it.
+func convertDocument(root *yaml.Node, before int) ([]byte, []plumbline.Violation) {
+	d, r := &Document{}, &reader{}
+	d.read(r, root, 1)
 	var violations []plumbline.Violation
-	for _, v := range d.Violations {
-		violations = append(violations, Source{Before: c.Before}.Place(v))
+	for _, v := range r.found {
+		violations = append(violations, Source{Before: before}.Place(v))
 	}
 	n := d.kubernetesForm(get(root, "spec"))
-	if n == nil || len(plumbline.Errors(violations)) > 0 {
+	if n == nil || hasErrors(violations) {
 		return nil, violations
 	}
 	text, err := yaml.Marshal(n)
 	if err != nil {
-		p.errorf(CodeSyntax, Pos{c.Before + 1, 1}, "the document cannot be written in the form of %s", plumbline.APIVersion)
+		p := problems{}
+		p.errorf(CodeSyntax, Pos{before + 1, 1}, "the document cannot be written in the form of %s", plumbline.APIVersion)
 		return nil, append(violations, p.found...)
 	}
 	return text, violations

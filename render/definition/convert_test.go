@@ -37,7 +37,7 @@ func TestConvertKeepsMeaning(t *testing.T) {
 					t.Errorf("%v in\n%s", d.Violations, converted)
 				}
 			}
-			if diff := cmp.Diff(before, after, sameMeaning()...); diff != "" {
+			if diff := cmp.Diff(joined(before), joined(after), sameMeaning()...); diff != "" {
 				t.Errorf("(-before +after)\n%s\n%s", diff, converted)
 			}
 			again, _ := definition.Convert(converted)
@@ -55,6 +55,20 @@ func parseAll(text []byte) []*definition.Document {
 		if d := definition.Parse(c.Text); d.Skipped == "" {
 			out = append(out, d)
 		}
+	}
+	return out
+}
+
+// joined is what several documents say.
+func joined(docs []*definition.Document) definition.Document {
+	var out definition.Document
+	for _, d := range docs {
+		out.Versions = append(out.Versions, d.Versions...)
+		out.Routes = append(out.Routes, d.Routes...)
+		out.Secrets = append(out.Secrets, d.Secrets...)
+		out.Roles = append(out.Roles, d.Roles...)
+		out.Projects = append(out.Projects, d.Projects...)
+		out.Plain = append(out.Plain, d.Plain...)
 	}
 	return out
 }

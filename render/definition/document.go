@@ -56,6 +56,10 @@ func (d *Document) read(r *reader, root *yaml.Node, depth int) {
 	case isSpaceCloud(root, apiVersion):
 		r.form = FormSpaceCloud
 		d.spaceCloud(r, root)
+	case isBatch(root) && depth == 0:
+		for _, item := range get(root, "specs").Content {
+			d.read(r, item, depth+1)
+		}
 	case strings.HasPrefix(group, "plumbline"):
 		r.form = FormPlumbline
 		d.plumbline(r, root, group, version, kind)

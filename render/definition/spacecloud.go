@@ -19,6 +19,21 @@ func isSpaceCloud(root *yaml.Node, apiVersion string) bool {
 	return meta != nil && spec != nil && typ != ""
 }
 
+// isBatch tells whether a document is the body of Space Cloud's batch-apply:
+// {specs: [document, ...]}.
+func isBatch(root *yaml.Node) bool {
+	specs := get(root, "specs")
+	if specs == nil || specs.Kind != yaml.SequenceNode || len(specs.Content) == 0 || len(root.Content) != 2 {
+		return false
+	}
+	for _, item := range specs.Content {
+		if item = resolve(item); item.Kind != yaml.MappingNode || !isSpaceCloud(item, scalar(item, "apiVersion")) {
+			return false
+		}
+	}
+	return true
+}
+
 // target is what a Space Cloud document is about: the kind as in
 // plumbline.dev/v1 ("" for the gateway's kinds), and which value of meta, or
 // which literal part of the path, names it.
