@@ -227,7 +227,7 @@ func skippedText(res render.Result) string {
 func objectsText(t *testing.T, res render.Result, show []string) string {
 	t.Helper()
 	var b bytes.Buffer
-	for _, o := range res.Objects {
+	for _, o := range plumbline.InWaves(res.Objects) {
 		if len(show) > 0 && !slices.Contains(show, o.Ref.Kind) {
 			continue
 		}

@@ -95,7 +95,7 @@ func (a *assembly) renderService(s *resolved, u *unit) error {
 	if len(plumbline.Errors(u.violations)) > 0 {
 		return nil
 	}
-	u.objects = make([]plumbline.Object, 0, 4+4*len(s.versions))
+	u.objects = make([]*plumbline.Object, 0, 4+4*len(s.versions))
 	b := builder{Renderer: a.Renderer, resolved: s, unit: u, control: s.control()}
 	b.common()
 	switch s.mode.Mode {
