@@ -27,7 +27,7 @@ type driftValues struct {
 // brought to.
 type desiredObjects struct {
 	sha     string
-	objects map[plumbline.Ref]plumbline.Object
+	objects plumbline.Objects
 	client  *cluster.Client
 }
 
@@ -117,20 +117,16 @@ func desiredAt(ctx context.Context, j *joined, sha string) (*desiredObjects, err
 	if err != nil {
 		return nil, err
 	}
-	d := &desiredObjects{sha: sha, objects: map[plumbline.Ref]plumbline.Object{}, client: j.Client}
-	for _, o := range rendered.Objects {
-		d.objects[o.Ref] = o
-	}
-	return d, nil
+	return &desiredObjects{sha: sha, objects: rendered.Objects, client: j.Client}, nil
 }
 
 // fill reads the live object and takes the values of both.
 func (d *desiredObjects) fill(ctx context.Context, item *driftItem) error {
-	o, ok := d.objects[item.Ref]
+	o, ok := d.objects.Get(item.Ref)
 	if !ok {
 		return nil // it waits to be pruned, and should be nothing
 	}
-	live, sent, err := d.client.Live(ctx, o)
+	live, sent, err := d.client.Live(ctx, *o)
 	if err != nil {
 		return err
 	}
