@@ -30,6 +30,7 @@ const goldenDir = "../fixtures/golden"
 //
 // The archive's comment may set options, one a line: "keda: true", "strict:
 // true", "always: NAMESPACE", "hashkey: KEY", "overlay: true", "feature: NAME",
+// "metricsproxy: IMAGE",
 // "show: KIND" (only objects of these kinds are compared), "dir: DIR".
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -144,6 +145,8 @@ func readSettings(t *testing.T, comment []byte) settings {
 			s.opts.Mesh.AlwaysAllowedNamespaces = append(s.opts.Mesh.AlwaysAllowedNamespaces, value)
 		case "feature":
 			s.opts.Knative.Features = append(s.opts.Knative.Features, value)
+		case "metricsproxy":
+			s.opts.Knative.MetricsProxyImage = value
 		case "hashkey":
 			s.opts.HashKey = []byte(value)
 		case "overlay":

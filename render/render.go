@@ -38,6 +38,9 @@ type Options struct {
 // Knative is what is true of Knative on the cluster.
 type Knative struct {
 	Features []string // podspec features that are enabled
+	// MetricsProxyImage is run as a container beside every service that Envoy
+	// counts requests of; "" leaves metrics to Envoy itself.
+	MetricsProxyImage string
 }
 
 // Mesh is what is true of Istio on the cluster.

@@ -178,7 +178,10 @@ func (b *builder) podInput(v *definition.Version) pod.Input {
 			used = append(used, s)
 		}
 	}
-	return pod.Input{Version: v, Secrets: b.secrets, SecretsHash: secret.Hash(b.opts.HashKey, used)}
+	return pod.Input{
+		Version: v, Secrets: b.secrets, SecretsHash: secret.Hash(b.opts.HashKey, used),
+		MetricsProxy: b.opts.Knative.MetricsProxyImage,
+	}
 }
 
 // access calls policy for the service as a whole or, where whitelists differ,

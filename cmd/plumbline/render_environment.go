@@ -16,7 +16,7 @@ import (
 func newRenderer(s settings, e config.Environment, hashKey []byte) (*render.Renderer, error) {
 	return render.New(render.Options{
 		Environment: e.Name,
-		Knative:     render.Knative{Features: s.Knative.Features},
+		Knative:     render.Knative{Features: s.Knative.Features, MetricsProxyImage: s.Knative.MetricsProxyImage},
 		Mesh: render.Mesh{
 			TrustDomain:             s.Mesh.TrustDomain,
 			Gateways:                s.Mesh.Gateways,
