@@ -16,7 +16,8 @@ type Snapshot struct {
 
 // ContentHasher is implemented by the fs.FileInfo, and by the fs.DirEntry, of
 // file systems that know a hash of a file's content without reading it (Git's
-// blob hash). Equal hashes mean equal contents.
+// blob hash), or of all that is in a directory (Git's tree hash). Equal hashes
+// mean equal contents; "" says nothing.
 type ContentHasher interface{ ContentHash() string }
 
 // Commit is what is known of a Git commit.

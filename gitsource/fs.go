@@ -150,9 +150,11 @@ func (f *FS) list(name string, n node) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, pathError("readdir", name, err)
 	}
+	lines := make([]dirEntry, len(d.entries))
 	list := make([]fs.DirEntry, len(d.entries))
 	for i, e := range d.entries {
-		list[i] = dirEntry{f.t, node{Entry: e, full: path.Join(n.full, e.Name)}}
+		lines[i] = dirEntry{Entry: e, t: f.t, dir: n.full}
+		list[i] = &lines[i]
 	}
 	return list, nil
 }
@@ -193,7 +195,7 @@ type info struct {
 
 func (t *tree) info(name string, n node, size int64) info {
 	i := info{name: name, mode: fileMode(n.Mode), size: size, time: t.time}
-	if n.Mode.IsFile() {
+	if n.Mode.IsFile() || n.Mode.IsTree() {
 		i.hash = n.Hash.String()
 	}
 	return i
@@ -219,14 +221,17 @@ func (i info) ModTime() time.Time { return i.time }
 func (i info) IsDir() bool        { return i.mode.IsDir() }
 func (i info) Sys() any           { return nil }
 
-// ContentHash is the blob's hash; "" for what is no file.
+// ContentHash is the hash of the blob or the tree.
 func (i info) ContentHash() string { return i.hash }
 
 // dirEntry is a line of a directory.
 type dirEntry struct {
-	t *tree
-	node
+	odb.Entry
+	t   *tree
+	dir string // resolved
 }
+
+func (e dirEntry) full() string { return path.Join(e.dir, e.Entry.Name) }
 
 func (e dirEntry) Name() string      { return e.Entry.Name }
 func (e dirEntry) IsDir() bool       { return e.Mode.IsTree() }
@@ -239,23 +244,20 @@ func (e dirEntry) Info() (fs.FileInfo, error) {
 	if !e.IsDir() {
 		var err error
 		if size, err = e.t.objects.Size(e.Hash); err != nil {
-			return nil, pathError("stat", e.full, err)
+			return nil, pathError("stat", e.full(), err)
 		}
 	}
-	return e.t.info(e.Name(), e.node, size), nil
+	return e.t.info(e.Name(), node{Entry: e.Entry, full: e.full()}, size), nil
 }
 
-// ContentHash is the blob's hash; of a link that of the file that it leads to;
-// "" where there is no file.
+// ContentHash is the hash of the blob or the tree; of a link that of the file
+// that it leads to; "" where there is no file.
 func (e dirEntry) ContentHash() string {
-	n := e.node
-	if n.Mode == odb.ModeSymlink {
-		var err error
-		if n, err = e.t.resolve(e.full, true); err != nil {
-			return ""
-		}
+	if e.Mode != odb.ModeSymlink {
+		return e.Hash.String()
 	}
-	if !n.Mode.IsFile() {
+	n, err := e.t.resolve(e.full(), true)
+	if err != nil || !n.Mode.IsFile() {
 		return ""
 	}
 	return n.Hash.String()

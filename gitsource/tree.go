@@ -88,7 +88,7 @@ func (t *tree) dir(full string, h plumbing.Hash) (*directory, error) {
 }
 
 func newDirectory(entries []odb.Entry) *directory {
-	d := &directory{}
+	d := &directory{entries: make([]odb.Entry, 0, len(entries))}
 	for _, e := range entries {
 		if whySkipped(e) != "" {
 			d.skipped = append(d.skipped, e)
@@ -96,7 +96,10 @@ func newDirectory(entries []odb.Entry) *directory {
 			d.entries = append(d.entries, e)
 		}
 	}
-	slices.SortStableFunc(d.entries, func(a, b odb.Entry) int { return strings.Compare(a.Name, b.Name) })
+	byName := func(a, b odb.Entry) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(d.entries, byName) { // Git's order is another where there are directories
+		slices.SortStableFunc(d.entries, byName)
+	}
 	d.entries = slices.CompactFunc(d.entries, func(a, b odb.Entry) bool { return a.Name == b.Name })
 	return d
 }

@@ -229,14 +229,14 @@ func (a *assembly) result() Result {
 	res := Result{
 		Projects: a.all.projects, Services: a.all.modes, Peers: a.all.peers,
 		Stats: Stats{
-			Files: len(a.tree.files), Documents: a.index.docs, Parsed: a.tree.fresh,
+			Files: a.tree.root.files, Documents: a.index.docs, Parsed: a.tree.fresh,
 			Rendered: a.rendered, Reused: len(a.all.services) - a.rendered,
 		},
 	}
 	a.tree.fresh = 0
 	res.Violations = append(res.Violations, a.fileViolations...)
 	res.Violations = append(res.Violations, a.all.violations...)
-	res.Skipped = append(res.Skipped, a.tree.skipped...)
+	res.Skipped = append(res.Skipped, a.tree.root.allSkipped()...)
 	for src, n := range a.index.notes {
 		res.Violations = append(res.Violations, n.violations...)
 		if n.skipped != "" {

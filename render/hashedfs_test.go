@@ -87,7 +87,10 @@ func (h *hashedFS) ReadFile(name string) ([]byte, error) {
 
 func (h *hashedFS) Stat(name string) (fs.FileInfo, error) {
 	if _, ok := h.lists[name]; ok {
-		return dirInfo{name: name}, nil
+		return dirInfo{name: name, hash: h.hashes[name]}, nil
+	}
+	if _, ok := h.MapFS[name]; !ok {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	return h.MapFS.Stat(name)
 }
@@ -101,7 +104,8 @@ func (e hashedEntry) ContentHash() string { return e.hash }
 
 type dirInfo struct {
 	fs.FileInfo
-	name string
+	name, hash string
 }
 
-func (i dirInfo) IsDir() bool { return true }
+func (i dirInfo) IsDir() bool         { return true }
+func (i dirInfo) ContentHash() string { return i.hash }

@@ -13,14 +13,12 @@ import (
 
 // hasKustomization is the name of the file that makes dir an overlay, or "".
 func hasKustomization(fsys fs.FS, dir string) (string, error) {
-	entries, err := fs.ReadDir(fsys, dir)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		switch e.Name() {
-		case "kustomization.yaml", "kustomization.yml", "Kustomization":
-			return e.Name(), nil
+	for _, name := range []string{"Kustomization", "kustomization.yaml", "kustomization.yml"} {
+		switch _, err := fs.Stat(fsys, path.Join(dir, name)); {
+		case err == nil:
+			return name, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
 		}
 	}
 	return "", nil

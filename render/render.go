@@ -228,12 +228,7 @@ func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, 
 	if err != nil || !changed {
 		return changed, err
 	}
-	r.fileViolations = nil
-	for _, f := range r.tree.files {
-		for _, v := range f.content.violations {
-			r.fileViolations = append(r.fileViolations, definition.Source{Path: f.path}.Place(v))
-		}
-	}
+	r.fileViolations = r.tree.root.violations(dir)
 	return true, nil
 }
 
@@ -254,5 +249,5 @@ func (r *Renderer) forgetDocuments() {
 		r.index.dirty.plain[k] = true
 	}
 	r.index.dirty.projects = true
-	r.tree.files, r.tree.skipped, r.fileViolations = nil, nil, nil
+	r.tree.root, r.fileViolations = &directory{}, nil
 }

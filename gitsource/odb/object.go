@@ -45,32 +45,32 @@ var errTree = errors.New("malformed tree")
 // stored: whether one is fit for a path is the caller's to decide.
 func ParseTree(b []byte) ([]Entry, error) {
 	entries := make([]Entry, 0, len(b)/40)
-	for len(b) > 0 {
-		mode, rest, ok := bytes.Cut(b, []byte{' '})
+	for rest := string(b); rest != ""; {
+		mode, after, ok := strings.Cut(rest, " ")
 		if !ok {
 			return nil, errTree
 		}
-		name, rest, ok := bytes.Cut(rest, []byte{0})
-		if !ok || len(name) == 0 || len(rest) < len(plumbing.Hash{}) {
+		name, after, ok := strings.Cut(after, "\x00")
+		if !ok || name == "" || len(after) < len(plumbing.Hash{}) {
 			return nil, errTree
 		}
 		m, err := parseMode(mode)
 		if err != nil {
 			return nil, err
 		}
-		e := Entry{Name: string(name), Mode: m}
-		b = rest[copy(e.Hash[:], rest):]
+		e := Entry{Name: name, Mode: m} // a part of the one copy of b
+		rest = after[copy(e.Hash[:], after):]
 		entries = append(entries, e)
 	}
 	return entries, nil
 }
 
-func parseMode(b []byte) (Mode, error) {
+func parseMode(b string) (Mode, error) {
 	if len(b) == 0 || len(b) > 7 {
 		return 0, errTree
 	}
 	var m Mode
-	for _, c := range b {
+	for _, c := range []byte(b) {
 		if c < '0' || c > '7' {
 			return 0, errTree
 		}

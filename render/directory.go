@@ -1,0 +1,292 @@
+package render
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
+)
+
+// directory is what a directory held when it was read. It is never changed:
+// another takes its place, which shares with it all that is as before.
+type directory struct {
+	hash    string  // "" where the file system knows none
+	entries []entry // files and directories, by name
+	skipped []Skip  // of the entries, in the order of their names
+
+	files, faulty, skips int // in it and below
+}
+
+// entry of a directory: a file with its content, or a directory.
+type entry struct {
+	name    string
+	hash    string
+	content *content
+	dir     *directory
+}
+
+func (d *directory) add(e entry) {
+	d.entries = append(d.entries, e)
+	switch {
+	case e.dir != nil:
+		d.files += e.dir.files
+		d.faulty += e.dir.faulty
+		d.skips += e.dir.skips
+	default:
+		d.files++
+		if len(e.content.violations) > 0 {
+			d.faulty++
+		}
+	}
+}
+
+func (d *directory) skip(name, reason string) {
+	d.skipped = append(d.skipped, Skip{Origin: plumbline.Origin{Path: name}, Reason: reason})
+	d.skips++
+}
+
+// each calls file for all files in the directory and below.
+func (d *directory) each(at string, file func(path string, e entry)) {
+	for _, e := range d.entries {
+		if e.dir != nil {
+			e.dir.each(path.Join(at, e.name), file)
+		} else {
+			file(path.Join(at, e.name), e)
+		}
+	}
+}
+
+// allSkipped are what was skipped, in the directory and below.
+func (d *directory) allSkipped() []Skip {
+	out := slices.Clone(d.skipped)
+	for _, e := range d.entries {
+		if e.dir != nil && e.dir.skips > 0 {
+			out = append(out, e.dir.allSkipped()...)
+		}
+	}
+	return out
+}
+
+// violations are those about files as a whole, in the directory and below.
+func (d *directory) violations(at string) []plumbline.Violation {
+	var out []plumbline.Violation
+	for _, e := range d.entries {
+		name := path.Join(at, e.name)
+		switch {
+		case e.dir != nil && e.dir.faulty > 0:
+			out = append(out, e.dir.violations(name)...)
+		case e.dir == nil:
+			for _, v := range e.content.violations {
+				out = append(out, definition.Source{Path: name}.Place(v))
+			}
+		}
+	}
+	return out
+}
+
+// difference finds what differs between directories. What they share is not
+// looked at.
+type difference struct {
+	tell  func(path string, old, now *content)
+	found bool
+}
+
+// directories compares two directories at one path; nil is none.
+func (d *difference) directories(at string, old, now *directory) {
+	if old == now {
+		return
+	}
+	var a, b directory
+	if old != nil {
+		a = *old
+	}
+	if now != nil {
+		b = *now
+	}
+	if !slices.Equal(a.skipped, b.skipped) {
+		d.found = true
+	}
+	for len(a.entries) > 0 || len(b.entries) > 0 {
+		var x, y entry
+		switch c := compareFirst(a.entries, b.entries); {
+		case c < 0:
+			x, a.entries = a.entries[0], a.entries[1:]
+		case c > 0:
+			y, b.entries = b.entries[0], b.entries[1:]
+		default:
+			x, a.entries, y, b.entries = a.entries[0], a.entries[1:], b.entries[0], b.entries[1:]
+		}
+		if x.content == y.content && x.dir == y.dir {
+			continue
+		}
+		name := path.Join(at, max(x.name, y.name))
+		d.directories(name, x.dir, y.dir)
+		if x.content != y.content {
+			d.found = true
+			d.tell(name, x.content, y.content)
+		}
+	}
+}
+
+func compareFirst(a, b []entry) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return strings.Compare(a[0].name, b[0].name)
+}
+
+// walker reads a tree once.
+type walker struct {
+	tree *tree
+	ctx  context.Context //nolint:containedctx // lives for one walk
+	fsys fs.FS
+}
+
+// root reads the directory that is rendered.
+func (w *walker) root(dir string) (*directory, error) {
+	info, err := fs.Stat(w.fsys, dir)
+	if err != nil {
+		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
+	}
+	hash := ""
+	if h, ok := info.(plumbline.ContentHasher); ok {
+		hash = h.ContentHash()
+	}
+	return w.directory(dir, hash, w.tree.root)
+}
+
+// directory reads a directory, unless its hash says that it is as before.
+func (w *walker) directory(dir, hash string, before *directory) (*directory, error) {
+	if hash != "" && hash == before.hash {
+		return before, nil
+	}
+	if err := w.ctx.Err(); err != nil {
+		return nil, err
+	}
+	list, err := fs.ReadDir(w.fsys, dir)
+	if err != nil {
+		return nil, plumbline.Errorf(plumbline.KindUnset, "read "+dir, "%w", err)
+	}
+	d := &directory{hash: hash, entries: make([]entry, 0, len(list))}
+	if slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() == "Chart.yaml" && e.Type().IsRegular() }) {
+		d.skip(dir, "a Helm chart")
+		return d, nil
+	}
+	known := before.entries
+	for _, e := range list {
+		for len(known) > 0 && known[0].name < e.Name() {
+			known = known[1:]
+		}
+		var was entry
+		if len(known) > 0 && known[0].name == e.Name() {
+			was = known[0]
+		}
+		if err := w.entry(d, dir, e, was); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// entry takes in one line of a directory; was is what had its name before.
+func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error {
+	name := e.Name()
+	switch {
+	case strings.HasPrefix(name, "."):
+		if e.IsDir() || isYAML(name) {
+			d.skip(path.Join(dir, name), "hidden")
+		}
+		return nil
+	case e.IsDir():
+		if was.dir == nil {
+			was.dir = &directory{}
+		}
+		hash := contentHash(e)
+		sub, err := w.directory(path.Join(dir, name), hash, was.dir)
+		if err == nil {
+			d.add(entry{name: name, hash: hash, dir: sub})
+		}
+		return err
+	case !isYAML(name):
+		return nil
+	case !e.Type().IsRegular():
+		d.skip(path.Join(dir, name), "not a regular file: links are not followed")
+		return nil
+	}
+	hash := contentHash(e)
+	if hash != "" && hash == was.hash && was.content != nil {
+		d.add(was)
+		return nil
+	}
+	hash, c, err := w.file(path.Join(dir, name), hash, e)
+	if c != nil {
+		d.add(entry{name: name, hash: hash, content: c})
+	}
+	return err
+}
+
+// file is the content of a file, read only where it is not known by its hash;
+// nil for a file that is gone since the directory was read.
+func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error) {
+	if c, ok := w.tree.contents[hash]; ok && hash != "" {
+		return hash, c, nil
+	}
+	info, err := e.Info()
+	if err != nil {
+		return "", nil, plumbline.Errorf(plumbline.KindUnset, "read "+name, "%w", err)
+	}
+	if info.Size() > definition.MaxFile {
+		return hash, &content{violations: []plumbline.Violation{{
+			Code: definition.CodeTooLarge, Severity: plumbline.SeverityError,
+			Message: fmt.Sprintf("the file has %d bytes; the limit is %d: split it", info.Size(), definition.MaxFile),
+		}}}, nil
+	}
+	text, err := fs.ReadFile(w.fsys, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, nil
+	case err != nil:
+		return "", nil, plumbline.Errorf(plumbline.KindUnset, "read "+name, "%w", err)
+	}
+	if hash == "" {
+		sum := sha256.Sum256(text)
+		hash = "sha256:" + string(sum[:])
+	}
+	c, ok := w.tree.contents[hash]
+	if !ok {
+		c = w.tree.parse(text)
+		w.tree.contents[hash] = c
+	}
+	return hash, c, nil
+}
+
+// contentHash is the hash that a file system knows without reading, or "".
+func contentHash(e fs.DirEntry) string {
+	if h, ok := e.(plumbline.ContentHasher); ok {
+		return h.ContentHash()
+	}
+	if info, err := e.Info(); err == nil {
+		if h, ok := info.(plumbline.ContentHasher); ok {
+			return h.ContentHash()
+		}
+	}
+	return ""
+}
+
+func isYAML(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
