@@ -49,6 +49,7 @@ func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
 	if l.err != nil || l.commit.SHA == known {
 		return l
 	}
+	r.log.Debug("new head", keyCommit, l.commit.Short())
 	if l.base != nil && l.commit.SHA == base {
 		l.rendered = l.base
 		return l
@@ -112,7 +113,7 @@ func (r *Reconciler) takeBase(l loaded) {
 	}
 	r.baseKnown = true
 	r.good = plumbline.Commit{SHA: r.rec.Applied}
-	r.desired = l.base.Objects
+	r.setDesired(l.base.Objects)
 }
 
 // takeLoadError reports a commit, or a branch, that cannot be read.
