@@ -4,6 +4,14 @@
 
 VERSION  ?= $(shell git describe --tags --always --dirty)
 FUZZTIME ?= 30s
+# The size of make bench. Percentiles count from 500 edits and 100 pushes on;
+# memory is read that long after the last write.
+BENCH_SERVICES     ?= 1000
+BENCH_PAIRS        ?= 5
+BENCH_EDITS        ?= 500
+BENCH_PUSHES       ?= 100
+BENCH_MEMORY_AFTER ?= 60s
+BENCH_RECORD       ?= docs/bench.json
 IMAGE    ?= plumbline:$(VERSION)
 
 # Every module of the repository, the main one first; nested ones are not part
@@ -65,7 +73,14 @@ test: doctor devcluster devforge ## Run all tests, with the race detector, again
 	done
 
 .PHONY: bench
-bench: devcluster ## Run all benchmarks: allocations, and requests at the API server
+bench: build devcluster ## Measure beside a bare loop and Flux's engine (25 minutes), for docs/bench.json and the README
+	@$(SERVER) bench
+	bin/bench -services $(BENCH_SERVICES) -pairs $(BENCH_PAIRS) -edits $(BENCH_EDITS) -pushes $(BENCH_PUSHES) \
+		-memory-after $(BENCH_MEMORY_AFTER) -record=$(BENCH_RECORD)
+	$(MAKE) docs
+
+.PHONY: bench-go
+bench-go: devcluster ## Run the Go benchmarks of all packages: allocations, and requests at the API server
 	bin/devcluster -- go test -run '^$$' -bench . -benchmem -p 1 -count=1 ./...
 
 .PHONY: fuzz
@@ -104,7 +119,7 @@ verify: tidy lint ## Generate and tidy everything, rewrite golden files, and see
 	git diff --exit-code
 
 .PHONY: docs
-docs: ## Write the pages of docs that follow from the code
+docs: ## Write the pages that follow from the code and from docs/bench.json
 	UPDATE=1 go test -count=1 -run '^TestDocs$$' ./cmd/plumbline
 
 .PHONY: doctor
