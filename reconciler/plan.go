@@ -13,7 +13,7 @@ type planInput struct {
 	Environment  string
 	Revision     string
 	Installation string
-	Desired      plumbline.Objects
+	Desired      []plumbline.Object
 	Inventory    *state.Inventory
 	Observed     func(plumbline.Ref) (drift.Observation, bool)
 	Synced       func(plumbline.GroupKind) bool
@@ -40,7 +40,10 @@ const (
 // the inventory that is not desired. It is pure.
 func plan(in planInput) plumbline.Plan {
 	p := plumbline.Plan{Environment: in.Environment, Revision: in.Revision}
-	for _, o := range in.Desired.All() {
+	desired := make(map[plumbline.Ref]bool, len(in.Desired))
+	for i := range in.Desired {
+		o := &in.Desired[i]
+		desired[o.Ref] = true
 		op, reason := in.decide(o)
 		if op == plumbline.OpKeep {
 			p.Kept++
@@ -49,7 +52,7 @@ func plan(in planInput) plumbline.Plan {
 		p.Changes = append(p.Changes, plumbline.Change{Ref: o.Ref, Op: op, Origin: o.Origin, Wave: o.Wave, Reason: reason})
 	}
 	for _, ref := range in.Inventory.Refs() {
-		if _, desired := in.Desired.Get(ref); desired {
+		if desired[ref] {
 			continue
 		}
 		e, _ := in.Inventory.Get(ref)

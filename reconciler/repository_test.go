@@ -119,10 +119,11 @@ func (p plainRenderer) Render(_ context.Context, s plumbline.Snapshot) (reconcil
 			if o.Ref.Name == "" {
 				continue
 			}
-			out.Objects = out.Objects.With(o.Ref, &o)
+			out.Objects = append(out.Objects, o)
 		}
 		return nil
 	})
+	slices.SortFunc(out.Objects, func(a, b plumbline.Object) int { return a.Ref.Compare(b.Ref) })
 	return out, err
 }
 

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -11,9 +12,10 @@ import (
 // project, a plain object. It never changes; another takes its place.
 type unit struct {
 	inputs     []input
-	objects    []*plumbline.Object // sorted by Ref
+	objects    []plumbline.Object // sorted
 	violations []plumbline.Violation
 	service    *rendered // of services
+	dead       bool      // another took its place, or nothing did
 }
 
 // input is something that a unit depends on: a parsed value, which is the same
@@ -78,13 +80,17 @@ func (u *unit) warn(code string, at plumbline.Origin, message string, related ..
 	u.violations[len(u.violations)-1].Severity = plumbline.SeverityWarning
 }
 
-func compareObjects(a, b *plumbline.Object) int { return a.Ref.Compare(b.Ref) }
+func compareObjects(a, b plumbline.Object) int {
+	return cmp.Or(cmp.Compare(a.Wave, b.Wave), a.Ref.Compare(b.Ref))
+}
 
 // units are the units of the last rendering.
 type units struct {
 	byKey   map[unitKey]*unit
 	faulty  map[unitKey]*unit // those of them with violations
-	objects objects           // of all of them
+	removed []*unit           // of the last rendering, since gone
+	added   []*unit           // since then
+	reused  int
 }
 
 func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[unitKey]*unit{}} }
@@ -94,6 +100,7 @@ func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[u
 func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
 	before = s.byKey[k]
 	if before != nil && slices.Equal(before.inputs, inputs) {
+		s.reused++
 		return before, before, nil
 	}
 	now = &unit{inputs: inputs}
@@ -101,34 +108,13 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 		return nil, before, err
 	}
 	slices.SortFunc(now.objects, compareObjects)
-	if before != nil {
-		now.keep(before)
+	s.drop(k)
+	s.byKey[k] = now
+	if len(now.violations) > 0 {
+		s.faulty[k] = now
 	}
-	s.put(k, now)
+	s.added = append(s.added, now)
 	return now, before, nil
-}
-
-// keep puts the objects of the unit before in the place of equal ones, so that
-// only what changed is another object.
-func (u *unit) keep(before *unit) {
-	for i, o := range u.objects {
-		if n, ok := slices.BinarySearchFunc(before.objects, o, compareObjects); ok && before.objects[n].Same(o) {
-			u.objects[i] = before.objects[n]
-		}
-	}
-}
-
-// put puts a unit in its place.
-func (s *units) put(k unitKey, u *unit) {
-	var gone []*plumbline.Object
-	if before := s.byKey[k]; before != nil {
-		gone = before.objects
-	}
-	s.objects.replace(gone, u.objects)
-	s.byKey[k] = u
-	if delete(s.faulty, k); len(u.violations) > 0 {
-		s.faulty[k] = u
-	}
 }
 
 // drop takes a unit away, if it is there.
@@ -137,13 +123,16 @@ func (s *units) drop(k unitKey) bool {
 	if u == nil {
 		return false
 	}
-	s.objects.replace(u.objects, nil)
+	u.dead = true
+	s.removed = append(s.removed, u)
 	delete(s.byKey, k)
 	delete(s.faulty, k)
 	return true
 }
 
-// sameRefs tells whether two units have objects of the same names.
+// sameRefs tells whether two units have objects of the same names and waves.
 func sameRefs(a, b *unit) bool {
-	return slices.EqualFunc(a.objects, b.objects, func(x, y *plumbline.Object) bool { return x.Ref == y.Ref })
+	return slices.EqualFunc(a.objects, b.objects, func(x, y plumbline.Object) bool {
+		return x.Wave == y.Wave && x.Ref == y.Ref
+	})
 }

@@ -146,11 +146,11 @@ func newBenchRenderer(tb testing.TB) *renderer {
 	tb.Helper()
 	e := config.DefaultEnvironment("bench")
 	s := settings{Config: config.Default()}
-	r := &renderer{settings: s, environment: e}
-	if err := r.open(benchKey()); err != nil {
+	inner, err := newRenderer(s, e, benchKey())
+	if err != nil {
 		tb.Fatal(err)
 	}
-	return r
+	return &renderer{settings: s, environment: e, render: inner}
 }
 
 func mustRender(tb testing.TB, r *renderer, s plumbline.Snapshot) {
@@ -186,7 +186,7 @@ func BenchmarkRender(b *testing.B) {
 					mustRender(b, r, first)
 				}
 				reportStats(b, r.last.Stats)
-				b.ReportMetric(float64(r.last.Objects.Len()), "objects")
+				b.ReportMetric(float64(len(r.last.Objects)), "objects")
 			})
 			b.Run("one changed", func(b *testing.B) {
 				r := newBenchRenderer(b)

@@ -33,6 +33,7 @@ func TestDocs(t *testing.T) {
 		"exit-codes.md":    func(string) (string, error) { return exitCodesPage() },
 		"codes.md":         func(string) (string, error) { return codesPage(), nil },
 		"configuration.md": keysInto,
+		"../README.md":     benchInto,
 	}
 	for name, page := range pages {
 		t.Run(name, func(t *testing.T) {

@@ -47,7 +47,6 @@ func TestOf(t *testing.T) {
 			"/namespaces get  kube-system,own",
 			"/events create  ",
 			"/configmaps list,create,update,delete own ",
-			"/configmaps watch own plumbline-orders-a",
 			"/secrets get own plumbline-hash-key",
 			"/secrets create own ",
 			"coordination.k8s.io/leases get,update own plumbline-a",
