@@ -20,7 +20,7 @@ type written struct {
 	foreign bool // it turned out not to be ours
 	err     error
 
-	// Our entry was gone, and every value was as it should be.
+	// Only ownership moved: every value was as it should be.
 	ownershipOnly bool
 	// Our entry was gone, and these fields had other values.
 	taken []plumbline.Field
@@ -140,7 +140,7 @@ type sending struct {
 func (r *Reconciler) send(ctx context.Context, s sending) written {
 	if !s.force || s.seen.Own != nil || len(s.seen.Others) > 0 {
 		w := r.sendOnce(ctx, s)
-		w.ownershipOnly = w.err == nil && s.seen.Own == nil && s.seen.Generation > 0 && w.seen.Generation == s.seen.Generation
+		w.ownershipOnly = w.err == nil && drift.OnlyOwnership(s.seen, w.seen)
 		return w
 	}
 	s.force = false

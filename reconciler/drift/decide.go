@@ -13,13 +13,14 @@ import (
 
 // Reasons of a suspect, as they stand in Verdict.Reason.
 const (
-	ReasonOwnershipGone = "our entry in managedFields is gone"
-	ReasonSetGrew       = "our field set changed, but lost nothing"
-	ReasonAppliedAsUs   = "someone applied under our name"
-	ReasonGeneration    = "the object changed outside our fields"
-	ReasonMoved         = "the object changed, and its kind has no generation"
-	ReasonUnverified    = "not verified yet"
-	ReasonReplaced      = "another object stands in its place"
+	ReasonOwnershipGone  = "our entry in managedFields is gone"
+	ReasonOwnershipMoved = "fields left our entry in managedFields, and the object did not change"
+	ReasonSetGrew        = "our field set changed, but lost nothing"
+	ReasonAppliedAsUs    = "someone applied under our name"
+	ReasonGeneration     = "the object changed outside our fields"
+	ReasonMoved          = "the object changed, and its kind has no generation"
+	ReasonUnverified     = "not verified yet"
+	ReasonReplaced       = "another object stands in its place"
 )
 
 // Decide judges an object that the watch shows. The object must be one that
@@ -36,12 +37,15 @@ func Decide(rec Record, o Observation) plumbline.Verdict {
 	case o.Own == nil:
 		v.Reason = ReasonOwnershipGone
 	case o.Own.Fields != rec.Fields:
-		v.Fields = lost(rec.Fields, *o.Own, o.Others)
-		if len(v.Fields) == 0 {
+		fields := lost(rec.Fields, *o.Own, o.Others)
+		switch {
+		case len(fields) == 0:
 			v.Reason = ReasonSetGrew
-			break
+		case unowned(fields) && rec.unchanged(o):
+			v.Reason = ReasonOwnershipMoved
+		default:
+			v.State, v.Fields = plumbline.StateDrifted, fields
 		}
-		v.State = plumbline.StateDrifted
 	case o.Own.Time != rec.Time:
 		v.Reason = ReasonAppliedAsUs
 	case o.Generation != rec.Generation:
@@ -100,6 +104,9 @@ func lost(verified FieldSet, own Entry, others []Entry) []plumbline.Field {
 	owners := parseOwners(others)
 	fields := make([]plumbline.Field, 0, len(paths))
 	for _, p := range paths {
+		if reshaped(p, was, is) {
+			continue
+		}
 		f := plumbline.Field{Path: p.String()}
 		if e, ok := ownerOf(p, owners); ok {
 			f.Manager, f.Operation = e.Manager.Value(), string(e.Operation)

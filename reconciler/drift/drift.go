@@ -49,6 +49,8 @@ type Observation struct {
 
 	Installation string // value of plumbline.LabelInstallation
 	Environment  string // value of plumbline.LabelEnvironment
+	// Marks is a hash of labels, annotations, finalizers and owners.
+	Marks uint64
 	// Controller is the kind and name of the controller in ownerReferences,
 	// empty where there is none.
 	Controller string
@@ -68,6 +70,7 @@ func Observe(ref plumbline.Ref, m *metav1.ObjectMeta) Observation {
 		Deleting:        m.DeletionTimestamp != nil,
 		Installation:    m.Labels[plumbline.LabelInstallation],
 		Environment:     m.Labels[plumbline.LabelEnvironment],
+		Marks:           marks(m),
 	}
 	for i := range m.OwnerReferences {
 		if r := &m.OwnerReferences[i]; r.Controller != nil && *r.Controller {
@@ -110,6 +113,7 @@ type Record struct {
 	Time            int64    `json:"time"` // of our entry, Unix seconds
 	Generation      int64    `json:"gen,omitempty"`
 	ResourceVersion string   `json:"rv"`
+	Marks           uint64   `json:"marks,omitempty"`  // as Observation.Marks
 	Others          string   `json:"others,omitempty"` // hash of the other entries but those of subresource status
 	Status          string   `json:"status,omitempty"` // hash of the entries of subresource status
 }
@@ -117,7 +121,7 @@ type Record struct {
 // Verify makes the Record of an Observation that is known to be as desired. It
 // must carry our entry.
 func Verify(o Observation) Record {
-	r := Record{UID: o.UID, Generation: o.Generation, ResourceVersion: o.ResourceVersion}
+	r := Record{UID: o.UID, Generation: o.Generation, ResourceVersion: o.ResourceVersion, Marks: o.Marks}
 	if o.Own != nil {
 		r.Fields, r.Time = o.Own.Fields, o.Own.Time
 	} else {

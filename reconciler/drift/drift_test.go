@@ -83,10 +83,27 @@ func TestDecide(t *testing.T) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.b.c", "spec.b.d")
 			m.ManagedFields = append(m.ManagedFields, edit("spec.a"))
 		}, "Deployment shop/web drifted at .spec.a by kubectl-edit"},
-		{
-			"a subtree removed", 1, func(m *metav1.ObjectMeta) { m.ManagedFields[0].FieldsV1 = fields("spec.a") },
-			"Deployment shop/web drifted at .spec.b.c (+1) by unknown",
-		},
+		{"a subtree removed", 1, func(m *metav1.ObjectMeta) {
+			m.Generation = 2
+			m.ManagedFields[0].FieldsV1 = fields("spec.a")
+		}, "Deployment shop/web drifted at .spec.b.c (+1) by unknown"},
+		{"a label removed", 1, func(m *metav1.ObjectMeta) {
+			delete(m.Labels, plumbline.LabelEnvironment)
+			m.ManagedFields[0].FieldsV1 = fields("spec.a")
+		}, "Deployment shop/web drifted at .spec.b.c (+1) by unknown"},
+		{"ownership lost, and nothing changed", 1, func(m *metav1.ObjectMeta) {
+			m.ManagedFields[0].FieldsV1 = fields("spec.a")
+			m.ManagedFields = append(m.ManagedFields, status(20))
+		}, "Deployment shop/web suspect: " + drift.ReasonOwnershipMoved},
+		{"a map became atomic", 1, func(m *metav1.ObjectMeta) {
+			m.Generation = 2
+			m.ManagedFields[0].FieldsV1 = fields("spec.a", "spec.b")
+		}, "Deployment shop/web suspect: " + drift.ReasonSetGrew},
+		{"a map became atomic, and another field was taken", 1, func(m *metav1.ObjectMeta) {
+			m.Generation = 2
+			m.ManagedFields[0].FieldsV1 = fields("spec.b")
+			m.ManagedFields = append(m.ManagedFields, edit("spec.a"))
+		}, "Deployment shop/web drifted at .spec.a by kubectl-edit"},
 		{"a subtree taken as a whole", 1, func(m *metav1.ObjectMeta) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.a")
 			m.ManagedFields = append(m.ManagedFields, edit("spec.b"))
