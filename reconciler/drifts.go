@@ -23,10 +23,12 @@ type drifted struct {
 	told    bool            // that it drifted was told
 	left    bool            // it is not going to be healed by itself
 	why     string          // why it is not healed, for the status
+	shift   bool            // it is part of a shift, which tells of all of them
 }
 
 // look judges objects of which something changed.
 func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
+	r.takeDefinitions(ctx)
 	slices.SortFunc(refs, plumbline.Ref.Compare)
 	gone := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, ref := range slices.Compact(refs) {
@@ -158,6 +160,19 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 	}
 	before := d.verdict
 	d.verdict, d.by, d.seen = v, by, now
+	if d.shift = r.shifted(v, now); d.shift {
+		if before.State != v.State || d.due.Before(now) {
+			d.due = r.settleAt(v.Ref, now)
+		}
+		return
+	}
+	r.notice(d, before)
+}
+
+// notice takes in the new verdict on an object after the one before it.
+func (r *Reconciler) notice(d *drifted, before plumbline.Verdict) {
+	v, now := d.verdict, r.o.Now()
+	r.shifts.settled(v.Ref)
 	if v.State == plumbline.StateSuspect {
 		if before.State == plumbline.StateDrifted {
 			d.drifted = &before

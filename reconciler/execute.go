@@ -92,6 +92,9 @@ func (r *Reconciler) record(o *plumbline.Object, w written) applied {
 		r.inv.Put(e)
 		r.watch.Set(w.seen)
 		delete(r.drifts, o.Ref)
+		if w.moved {
+			r.beginShift(o.Ref.GroupKind(), reasonOldVersion, []plumbline.Ref{o.Ref})
+		}
 	}
 	r.o.Progress(Event{Kind: EventOutcome, Outcome: out, UID: w.seen.UID})
 	return applied{Outcome: out, ownershipOnly: w.ownershipOnly, taken: w.taken}

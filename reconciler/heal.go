@@ -36,7 +36,7 @@ func (r *Reconciler) act(ctx context.Context) (at time.Time) {
 		}
 		next = earliest(next, wake)
 	}
-	return earliest(next, r.driftReport())
+	return earliest(next, r.endShifts(), r.rediscoverGone(ctx), r.driftReport())
 }
 
 // choose decides about every drifted object: which are to be healed now, which
@@ -82,7 +82,7 @@ func (r *Reconciler) subject(ref plumbline.Ref, d *drifted) subject {
 // turn.
 func (r *Reconciler) allowed(d *drifted) bool {
 	now := r.o.Now()
-	if d.verdict.State != plumbline.StateSuspect || r.suspect.AllowN(now, 1) {
+	if (d.verdict.State != plumbline.StateSuspect && !d.shift) || r.suspect.AllowN(now, 1) {
 		return true
 	}
 	d.due = now.Add(100 * time.Millisecond)
@@ -165,6 +165,10 @@ func (r *Reconciler) takeHeal(before drifted, a applied) {
 		return
 	}
 	r.healDirty = true
+	if before.shift {
+		r.takeShifted(a.Ref, !suspect || (a.Action != plumbline.ActionUnchanged && !a.ownershipOnly))
+		return // it is told as part of a shift
+	}
 	v := before.verdict
 	switch {
 	case suspect && before.drifted != nil:
@@ -217,6 +221,9 @@ func (r *Reconciler) healFailed(ref plumbline.Ref, before drifted, err error) {
 		wait = max(r.o.Interval, backoff(d.tries, 5*time.Minute))
 	}
 	d.due = r.o.Now().Add(wait)
+	if d.shift && r.shiftFailed(ref, d.why) {
+		return
+	}
 	r.log.Warn("not healed", keyObject, ref.String(), keyErr, err)
 }
 

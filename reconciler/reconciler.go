@@ -148,6 +148,7 @@ type Event struct {
 	Outcome plumbline.Outcome // EventOutcome
 	Verdict plumbline.Verdict // EventSuspect, EventDrift, EventHealed
 	Result  Result            // EventRun
+	Shift   Shift             // EventShift
 
 	UID   string // of the object, where it is known
 	Fight bool   // EventDrift: healing has stopped, because someone takes it back each time
@@ -163,6 +164,7 @@ const (
 	EventDrift   EventKind = "drift"
 	EventHealed  EventKind = "healed"
 	EventRun     EventKind = "run"
+	EventShift   EventKind = "shift"
 )
 
 // Keys of log attributes.
@@ -175,6 +177,7 @@ const (
 	keyEnvironment = "environment"
 	keyErr         = "err"
 	keyFields      = "fields"
+	keyHealed      = "healed"
 	keyKept        = "kept"
 	keyKind        = "kind"
 	keyManagers    = "managers"
@@ -216,7 +219,9 @@ type Reconciler struct {
 	history map[plumbline.Ref]drift.History
 	settled map[plumbline.Ref]time.Time // when a suspect was last settled
 	heals   healed                      // since the deployed commit
-	fresh   found                       // what was read of objects in this turn of the loop
+	shifts  shifts
+	gone    gone
+	fresh   found // what was read of objects in this turn of the loop
 	// Objects that left the watch, when the API server did not answer for them.
 	askAgain map[plumbline.Ref]bool
 	askAt    time.Time
@@ -252,6 +257,10 @@ func New(o Options) *Reconciler {
 		drifts:  map[plumbline.Ref]*drifted{},
 		history: map[plumbline.Ref]drift.History{},
 		settled: map[plumbline.Ref]time.Time{},
+		shifts: shifts{
+			open:   map[plumbline.GroupKind]*shift{},
+			recent: map[plumbline.GroupKind]map[plumbline.Ref]time.Time{},
+		},
 
 		askAgain: map[plumbline.Ref]bool{},
 	}

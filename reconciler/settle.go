@@ -33,9 +33,14 @@ func (r *Reconciler) settleOne(ctx context.Context, ref plumbline.Ref, d *drifte
 		d.tries++
 		d.why = "whether it drifted is not known: " + oneLine(w.err.Error())
 		d.due = now.Add(backoff(d.tries, 5*time.Minute))
+		if d.shift && r.shiftFailed(ref, d.why) {
+			return
+		}
 		r.log.Warn("a suspect is not settled", keyObject, ref.String(), keyErr, w.err)
 	case !w.ownershipOnly && moved(seen, w.seen):
-		r.judge(exposed(*d, w.taken), d.by)
+		before := d.verdict
+		d.verdict, d.seen, d.shift = exposed(*d, w.taken), now, false
+		r.notice(d, before)
 	default:
 		if e, _ := r.inv.Get(ref); seen.Own != nil {
 			e.Verified = drift.Verify(seen)

@@ -35,13 +35,18 @@ import (
 //	show RESOURCE NAME .a.b                  prints a field of the live object
 //	commit FILE                              FILE of the archive becomes the head; with the
 //	                                         word "later" nobody waits for it
+//	define FILE                              installs the kind of FILE, or changes it
+//	until-owned RESOURCE NAME FIELDS         until an apply of the payload would own FIELDS:
+//	                                         the API server has taken a definition in
+//	until-gone RESOURCE                      until it is not served any more
+//	until-told TEXT                          until the drift status begins with TEXT
 //	sync                                     waits until all that was done is dealt with
 //
 // RESOURCE is a plural, "configmaps" or "deployments.v1.apps". A sync stands at
 // the end of every archive, and each sync is a paragraph of want.
 //
 // Nothing is waited for by time: at a sync another object of every kind, made
-// for this, loses a label of ours, and its heal shows that what came before it
+// for this, gets another value in a label of ours, and its heal shows that what came before it
 // on the same watch was dealt with. A second one then shows that the first
 // heal had no echo.
 type play struct {
@@ -54,6 +59,7 @@ type play struct {
 	kinds   []schema.GroupVersionKind // of desired.yaml, in its order
 	first   map[string]*unstructured.Unstructured
 	mode    string
+	group   string // of kinds that an archive defines
 	syncs   int
 	seen    int // events that were told
 	mark    servers.Mark
@@ -94,6 +100,7 @@ func newPlay(t *testing.T, a *txtar.Archive) *play {
 		t: t, w: newWorld(t), clock: &clock{}, archive: a, first: map[string]*unstructured.Unstructured{},
 		mode: strings.TrimSpace(section(a, "mode")),
 	}
+	p.group = p.w.suffix + ".test"
 	p.steps = append(parseSteps(t, section(a, "edit")), step{verb: "sync"})
 	p.w.tune = func(o *reconciler.Options) {
 		o.Now = p.clock.now
@@ -137,6 +144,9 @@ func (p *play) run() string {
 	p.t.Helper()
 	if strings.Contains(section(p.archive, "desired.yaml"), widgetGroup) {
 		installWidgets(p.t, p.w.cluster)
+	}
+	if section(p.archive, "kind.yaml") != "" {
+		p.define("kind.yaml")
 	}
 	p.commit("desired.yaml")
 	p.p = p.w.start()
@@ -183,11 +193,24 @@ func (p *play) step(s step) {
 	case "start":
 		p.p, p.seen = p.w.start(), 0
 		return
+	case "define":
+		p.define(s.args[0])
+		return
+	case "until-gone":
+		p.untilGone(s.args[0])
+		return
+	case "until-told":
+		p.w.driftStatus(func(status plumbline.Status) bool {
+			return strings.HasPrefix(status.Description, strings.Join(s.args, " "))
+		})
+		return
 	}
 	res := p.resource(s.args[0])
 	switch s.verb {
 	case "show":
 		p.shown = append(p.shown, "= "+strings.Join(s.args[1:], " ")+" "+field(p.get(res, s.args[1]), s.args[2]))
+	case "until-owned":
+		p.untilOwned(res, s)
 	case "next-second":
 		p.nextSecond(res, s.args[1])
 	case "forge":
@@ -259,7 +282,7 @@ func (p *play) payload(s step) []byte {
 func (p *play) fill(text string) string {
 	labels := fmt.Sprintf("{%s: %s, %s: %s, %s: %s, %s: shop}", plumbline.LabelManagedBy, plumbline.ManagedBy,
 		plumbline.LabelInstallation, p.w.installation(), plumbline.LabelEnvironment, p.w.env, plumbline.LabelProject)
-	return strings.NewReplacer("NS", p.w.ns, "ENV", p.w.env, "LABELS", labels).Replace(text)
+	return strings.NewReplacer("NS", p.w.ns, "GROUP", p.group, "ENV", p.w.env, "LABELS", labels).Replace(text)
 }
 
 // nextSecond asks the API server for the time until it is another than that of
@@ -298,6 +321,7 @@ func (p *play) decode(b []byte, v any) {
 
 func (p *play) resource(arg string) dynamic.ResourceInterface {
 	gvr := schema.GroupVersionResource{Version: "v1", Resource: arg}
+	arg = p.fill(arg)
 	if parsed, _ := schema.ParseResourceArg(arg); parsed != nil {
 		gvr = *parsed
 	}
@@ -383,9 +407,15 @@ func (p *play) commit(name string) string {
 			put(c)
 		}
 	}
-	if len(p.kinds) == 0 {
-		for _, m := range models {
-			p.kinds = append(p.kinds, m.GroupVersionKind())
+	first := len(p.kinds) == 0
+	for _, m := range models {
+		gvk := m.GroupVersionKind()
+		i := slices.IndexFunc(p.kinds, func(k schema.GroupVersionKind) bool { return k.GroupKind() == gvk.GroupKind() })
+		switch {
+		case i >= 0:
+			p.kinds[i] = gvk
+		case first:
+			p.kinds = append(p.kinds, gvk)
 		}
 	}
 	return p.w.commit(map[string]string{"desired.yaml": strings.Join(docs, "\n---\n")})
@@ -414,7 +444,7 @@ func (p *play) sync() {
 			ref := plumbline.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: p.w.ns, Name: marker(gvk.Kind, p.syncs)}
 			p.edit(step{
 				verb: "json-patch", manager: "marker", args: []string{plural(gvk), ref.Name},
-				payload: `[{"op": "remove", "path": "/metadata/labels/plumbline.dev~1project"}]`,
+				payload: `[{"op": "replace", "path": "/metadata/labels/plumbline.dev~1project", "value": "marked"}]`,
 			}, p.resource(plural(gvk)))
 			p.p.events.await(p.t, func(e reconciler.Event) bool {
 				return e.Verdict.Ref == ref && (e.Kind == reconciler.EventHealed || (p.mode == "report" && e.Kind == reconciler.EventDrift))
@@ -468,7 +498,7 @@ func (p *play) tell() {
 	if p.out.Len() > 0 {
 		p.out.WriteString("\n")
 	}
-	p.out.WriteString(strings.ReplaceAll(strings.Join(lines, "\n"), p.w.ns+"/", "") + "\n")
+	p.out.WriteString(strings.NewReplacer(p.w.ns+"/", "", p.group, "GROUP").Replace(strings.Join(lines, "\n")) + "\n")
 }
 
 // describe is an event as it stands in a want section.
@@ -494,6 +524,8 @@ func describe(e reconciler.Event) string {
 			s += "\n\t" + strings.TrimSpace(f.Path+" by "+by)
 		}
 		return s
+	case reconciler.EventShift:
+		return "shift " + e.Shift.Kind.String() // of how many, and why, depends on which is found first
 	case reconciler.EventRun:
 	}
 	return ""

@@ -20,6 +20,8 @@ type written struct {
 	foreign bool // it turned out not to be ours
 	err     error
 
+	// Fields were owned in a version that is not served any more.
+	moved bool
 	// Only ownership moved: every value was as it should be.
 	ownershipOnly bool
 	// Our entry was gone, and these fields had other values.
@@ -139,7 +141,7 @@ type sending struct {
 // whether a value differed: without it the API server names what does.
 func (r *Reconciler) send(ctx context.Context, s sending) written {
 	if !s.force || s.seen.Own != nil || len(s.seen.Others) > 0 {
-		w := r.sendOnce(ctx, s)
+		w := r.apply(ctx, s)
 		w.ownershipOnly = w.err == nil && drift.OnlyOwnership(s.seen, w.seen)
 		return w
 	}

@@ -68,6 +68,10 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 	s := status.Status()
 	cause := errors.New(message(ref, s))
 	e.Err, e.After = cause, delay(err)
+	if m := versionGone.FindStringSubmatch(s.Message); m != nil {
+		e.Err = &VersionGoneError{APIVersion: m[1], Err: cause}
+		return e
+	}
 	switch s.Code {
 	case http.StatusUnauthorized:
 		e.Kind = plumbline.KindDenied

@@ -137,7 +137,7 @@ func (s *store) Replace(list []any, version string) error {
 			s.w.touch(ref)
 		}
 	}
-	k.objects, k.listed, k.synced, k.err = next, true, true, nil
+	k.objects, k.listed, k.synced, k.err, k.vanished = next, true, true, nil, false
 	s.w.announce()
 	return nil
 }

@@ -56,6 +56,7 @@ type Watcher struct {
 	kinds    map[plumbline.GroupKind]*kind
 	dirty    map[plumbline.Ref]bool
 	synced   chan struct{} // closed and renewed whenever a kind's state changes
+	defs     definitions
 	moved    chan struct{} // closed and renewed whenever an object changes and someone awaits it
 }
 
@@ -67,6 +68,8 @@ type kind struct {
 	listed  bool                   // a whole list was seen
 	synced  bool                   // and nothing says that it is out of date
 	err     error                  // the last reason why the kind is not synced
+	// vanished: nothing is served where it is watched.
+	vanished bool
 }
 
 // New makes a Watcher that watches nothing yet.
@@ -76,6 +79,7 @@ func New(o Options) *Watcher {
 		changed: make(chan struct{}, 1),
 		kinds:   map[plumbline.GroupKind]*kind{},
 		dirty:   map[plumbline.Ref]bool{},
+		defs:    definitions{seen: map[string]string{}, changed: map[string]bool{}},
 		synced:  make(chan struct{}),
 	}
 }
@@ -190,7 +194,7 @@ func (w *Watcher) Ensure(ctx, lifetime context.Context, kinds []plumbline.GroupK
 	}
 	for {
 		w.mu.Lock()
-		pending := false
+		pending := w.defs.watched && !w.defs.known
 		for _, gk := range kinds {
 			if k := w.kinds[gk]; k != nil && !k.synced && k.err == nil {
 				pending = true
@@ -220,10 +224,29 @@ func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) e
 	if err != nil {
 		return err
 	}
+	if custom(gk) {
+		if err := w.define(ctx, lifetime); err != nil {
+			return err
+		}
+	}
+	w.run(lifetime, served, nil)
+	return nil
+}
+
+// run watches a kind. What before, if any, observed of it stays until the kind
+// is listed.
+func (w *Watcher) run(lifetime context.Context, served cluster.Kind, before *kind) {
+	gk := served.GroupKind()
 	runCtx, cancel := context.WithCancel(lifetime)
 	k := &kind{Kind: served, cancel: cancel, objects: map[plumbline.Ref]drift.Observation{}, answers: map[plumbline.Ref]bool{}}
 	w.mu.Lock()
+	if before != nil {
+		k.objects, k.answers = before.objects, before.answers
+	}
 	w.kinds[gk] = k
+	if name := k.definition(); w.defs.seen[name] != "" {
+		w.defs.changed[name] = true
+	}
 	selector := w.selector
 	w.mu.Unlock()
 
@@ -240,7 +263,6 @@ func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) e
 		defer w.wg.Done()
 		r.RunWithContext(klog.NewContext(runCtx, silent))
 	}()
-	return nil
 }
 
 // Await waits until what is observed of ref satisfies done, and tells whether
@@ -300,6 +322,9 @@ func (w *Watcher) failed(gk plumbline.GroupKind, err error) {
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
 		k.synced = false
 	}
+	if k.vanished = apierrors.IsNotFound(err); k.vanished {
+		w.wake()
+	}
 	if first {
 		w.opts.Logger.Warn("watch failed", keyKind, gk.String(), keyErr, k.err)
 	}
@@ -311,7 +336,7 @@ func (w *Watcher) opened(gk plumbline.GroupKind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if k := w.kinds[gk]; k != nil && k.err != nil {
-		k.err = nil
+		k.err, k.vanished = nil, false
 		k.synced = k.listed
 		w.announce()
 	}
@@ -330,6 +355,11 @@ func (w *Watcher) touch(ref plumbline.Ref) {
 		close(w.moved)
 		w.moved = nil
 	}
+	w.wake()
+}
+
+// wake tells that there is something to take; w.mu is held.
+func (w *Watcher) wake() {
 	select {
 	case w.changed <- struct{}{}:
 	default:

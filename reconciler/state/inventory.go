@@ -87,6 +87,17 @@ func (inv *Inventory) Refs() []plumbline.Ref {
 	return slices.SortedFunc(maps.Keys(inv.entries), plumbline.Ref.Compare)
 }
 
+// Owned counts the owned objects of a kind.
+func (inv *Inventory) Owned(gk plumbline.GroupKind) int {
+	n := 0
+	for r, e := range inv.entries {
+		if r.GroupKind() == gk && e.Owned() {
+			n++
+		}
+	}
+	return n
+}
+
 // Kinds of all entries, sorted.
 func (inv *Inventory) Kinds() []plumbline.GroupKind {
 	set := map[plumbline.GroupKind]bool{}

@@ -15,6 +15,9 @@ type Record struct {
 	// Cluster is the uid of the Namespace kube-system: another one means that
 	// the verified records are of another cluster.
 	Cluster string `json:"cluster,omitempty"`
+	// Definitions tell, by kind, which CustomResourceDefinition the verified
+	// records were made under.
+	Definitions map[string]string `json:"definitions,omitempty"`
 	// Deletes are the times of deletes that the prune budget still counts.
 	Deletes json.RawMessage `json:"deletes,omitempty"`
 	// Outbox holds the statuses that are wanted and those that were accepted.

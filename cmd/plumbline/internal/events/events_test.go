@@ -40,6 +40,9 @@ func TestNotes(t *testing.T) {
 		want  []string
 	}{
 		{"a drift", reconciler.Event{Kind: reconciler.EventDrift, Verdict: drift}, []string{"Warning Drifted " + cart.String() + ": " + drift.String()}},
+		{"a kind of which ownership moved", reconciler.Event{Kind: reconciler.EventShift, Shift: reconciler.Shift{
+			Kind: plumbline.GroupKind{Group: "serving.knative.dev", Kind: "Route"}, Objects: 12, Reason: "its CustomResourceDefinition changed",
+		}}, []string{"Warning OwnershipMoved : checking 12 objects of kind Route: its CustomResourceDefinition changed"}},
 		{"a fight", reconciler.Event{Kind: reconciler.EventDrift, Verdict: drift, Fight: true}, []string{
 			"Warning Drifted " + cart.String() + ": " + drift.String(),
 			"Warning Fight " + cart.String() + ": " + drift.String() + ": it is taken back each time, so healing stopped; a commit that changes the object starts it again",

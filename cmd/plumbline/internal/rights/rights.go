@@ -10,6 +10,8 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/client-go/kubernetes/scheme"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
@@ -78,6 +80,12 @@ func Of(n Needs) []Right {
 			Why: "know this cluster and this installation by their uids",
 		})
 	}
+	if slices.ContainsFunc(kinds, defined) {
+		out = append(out, Right{
+			Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Verbs: []string{"list", "watch"},
+			Why: "see at once that the definition of a kind changed",
+		})
+	}
 	if !n.Observe {
 		out = append(out, Right{Resource: "events", Verbs: []string{"create"}, Why: "tell of drift, heals and prunes as Events on the objects"})
 	}
@@ -92,6 +100,9 @@ func handsOut(k Kind) Right {
 	}
 	return Right{Group: k.Group, Resource: k.Resource, Verbs: []string{"bind", "escalate"}, Why: "give services rights that it has not itself"}
 }
+
+// defined tells whether a kind is defined by a CustomResourceDefinition.
+func defined(k Kind) bool { return !scheme.Scheme.IsGroupRegistered(k.Group) }
 
 // own are the rights in Plumbline's own namespace.
 func own(n Needs) []Right {

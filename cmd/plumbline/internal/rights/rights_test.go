@@ -47,10 +47,18 @@ func TestOf(t *testing.T) {
 			"/namespaces get  kube-system,own",
 			"/events create  ",
 			"/configmaps list,create,update,delete own ",
+			"/configmaps watch own plumbline-orders-a",
 			"/secrets get own plumbline-hash-key",
 			"/secrets create own ",
 			"coordination.k8s.io/leases get,update own plumbline-a",
 			"coordination.k8s.io/leases create own ",
+		}},
+		{"a kind with a definition", Needs{Namespace: "own", Kinds: []Kind{Named(plumbline.GroupKind{Group: "serving.knative.dev", Kind: "Route"})}, Observe: true}, []string{
+			"serving.knative.dev/routes get,list,watch  ",
+			"/namespaces get  kube-system,own",
+			"apiextensions.k8s.io/customresourcedefinitions list,watch  ",
+			"/configmaps list own ",
+			"/secrets get own plumbline-hash-key",
 		}},
 		{"Namespaces are read as objects already", Needs{Namespace: "own", Environments: []string{"a"}, Kinds: []Kind{Named(plumbline.GroupKind{Kind: "Namespace"})}, Observe: true}, []string{
 			"/namespaces get,list,watch  ",
