@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/plumbline-dev/plumbline"
 )
 
@@ -59,49 +57,6 @@ func TestAllow(t *testing.T) {
 			case tt.code == "" && len(got) == 0:
 			case len(got) != 1 || got[0].Code != tt.code || got[0].Origin != at || got[0].Severity != plumbline.SeverityError || !strings.Contains(got[0].Message, tt.says):
 				t.Errorf("got %v, want %s that says %q", got, tt.code, tt.says)
-			}
-		})
-	}
-}
-
-func TestCallGraph(t *testing.T) {
-	t.Parallel()
-	ref := func(s string) plumbline.PeerRef {
-		project, service, _ := strings.Cut(s, "/")
-		return plumbline.PeerRef{Project: project, Service: service, Origin: plumbline.Origin{Path: "x", Line: len(s)}}
-	}
-	refs := func(list string) (out []plumbline.PeerRef) {
-		for _, s := range strings.Fields(list) {
-			out = append(out, ref(s))
-		}
-		return out
-	}
-	peer := func(name, upstreams, whitelist string) plumbline.Peer {
-		return plumbline.Peer{Service: ref(name), Upstreams: refs(upstreams), Whitelist: refs(whitelist)}
-	}
-	tests := map[string]struct {
-		peers []plumbline.Peer
-		want  string
-	}{
-		"both sides":           {[]plumbline.Peer{peer("shop/web", "shop/cart", ""), peer("shop/cart", "", "shop/web")}, "shop/web>shop/cart"},
-		"only upstream":        {[]plumbline.Peer{peer("shop/web", "shop/cart", ""), peer("shop/cart", "", "")}, ""},
-		"only whitelist":       {[]plumbline.Peer{peer("shop/web", "", ""), peer("shop/cart", "", "shop/web")}, ""},
-		"every service":        {[]plumbline.Peer{peer("shop/web", "shop/*", ""), peer("shop/cart", "", "shop/*"), peer("bank/vault", "shop/*", "shop/*")}, "shop/web>shop/cart"},
-		"every project":        {[]plumbline.Peer{peer("shop/web", "*/*", "*/*"), peer("bank/vault", "*/x", "*/")}, "bank/vault>shop/web shop/web>bank/vault"},
-		"one name elsewhere":   {[]plumbline.Peer{peer("shop/web", "shop/cart", ""), peer("bank/cart", "", "shop/web")}, ""},
-		"itself":               {[]plumbline.Peer{peer("shop/web", "*/*", "*/*")}, ""},
-		"two versions, merged": {[]plumbline.Peer{peer("shop/web", "shop/cart", ""), peer("shop/web", "shop/cart", ""), peer("shop/cart", "", "shop/web"), peer("shop/cart", "", "")}, "shop/web>shop/cart"},
-		"nobody defines it":    {[]plumbline.Peer{peer("shop/web", "shop/ghost", "")}, ""},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var got []string
-			for _, e := range CallGraph(tt.peers) {
-				got = append(got, e.From.String()+">"+e.To.String())
-			}
-			if diff := cmp.Diff(tt.want, strings.Join(got, " ")); diff != "" {
-				t.Error(diff)
 			}
 		})
 	}
