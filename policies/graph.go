@@ -204,8 +204,8 @@ func covers(rules []plumbline.PeerRef, e Endpoint) int {
 
 // The codes of what the graph itself shows.
 const (
-	CodeOpen   = "PL8004"
-	CodeUnused = "PL8005"
+	CodeOpen   = "PL8101"
+	CodeUnused = "PL8102"
 )
 
 // Warnings are what is worth a second look, sorted: services that are open to

@@ -101,8 +101,8 @@ func TestCallGraphNamesLines(t *testing.T) {
 		said = append(said, v.Code+" "+v.String())
 	}
 	if diff := cmp.Diff([]string{
-		"PL8005 shop/search: warning: shop/search has a whitelist, and nobody in it has shop/search among its upstreams: nobody may call it",
-		"PL8004 shop/web/white:1: warning: shop/web is open to everyone in the mesh",
+		"PL8102 shop/search: warning: shop/search has a whitelist, and nobody in it has shop/search among its upstreams: nobody may call it",
+		"PL8101 shop/web/white:1: warning: shop/web is open to everyone in the mesh",
 	}, said); diff != "" {
 		t.Error(diff)
 	}

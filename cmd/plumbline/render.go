@@ -58,15 +58,8 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 		return err
 	}
 	r := rs[0]
-	invalid := false
-	for _, v := range r.Violations {
-		if v.Severity == plumbline.SeverityError || !a.quiet {
-			a.writeViolation(a.err, v)
-		}
-		invalid = invalid || v.Severity == plumbline.SeverityError
-	}
-	if invalid {
-		return silent{plumbline.Errorf(plumbline.KindInvalid, "render", "invalid definitions")}
+	if err := a.sayViolations(r.Violations); err != nil {
+		return err
 	}
 	if f.verbose {
 		for _, m := range r.Services {

@@ -212,6 +212,16 @@ func calls() []Entry {
 			"The rights would go to a name that anyone could take later.",
 			"Correct the role's service, or remove the role with the service.",
 		},
+		{
+			"PL8101", "A service that everyone may call (warning of `plumbline graph`)",
+			"Its whitelist holds `projectId: '*'`: whatever runs in the mesh may call it, services of other teams too.",
+			"If only the outside is meant, name the gateway's namespace instead: `{projectId: istio-system, service: '*'}`.",
+		},
+		{
+			"PL8102", "A whitelist of which nobody makes use (warning of `plumbline graph`)",
+			"It admits callers of this environment, and none of them has the service among its upstreams. Both must agree, so nobody may call it.",
+			"Add the service to the upstreams of its callers, or empty the whitelist of one that is not meant to be called.",
+		},
 	}
 }
 
