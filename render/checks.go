@@ -20,7 +20,9 @@ type check struct {
 func (c *check) run(all *units) {
 	c.orphanRoutes()
 	c.orphanRoles()
+	c.missingSecrets()
 	c.names()
+	c.generated()
 	c.prefixes()
 	c.calls()
 	c.objectsTwice(all)
@@ -54,6 +56,54 @@ func (c *check) orphanRoles() {
 			}
 		}
 	}
+}
+
+// missingSecrets refuses secrets that nobody defines.
+func (c *check) missingSecrets() {
+	for _, s := range c.services {
+		for _, m := range s.missing {
+			c.add(plumbline.SeverityError, definition.CodeUnknownSecret, m.at,
+				"secret "+m.id+": nobody defines it in project "+s.name.project+c.index.secretHint(name{s.name.project, m.id}))
+		}
+	}
+}
+
+// generated refuses names that Knative gives the Services of a version's
+// revisions.
+func (c *check) generated() {
+	made := make(map[name]renderedVersion)
+	for _, s := range c.services {
+		if s.mode.Mode == ModeDeployment {
+			continue
+		}
+		for _, v := range s.versions {
+			made[name{s.name.project, v.name}] = v
+		}
+	}
+	for _, s := range c.services {
+		refuse := func(id string, at plumbline.Origin) {
+			v, ok := made[name{s.name.project, revisionOf(id)}]
+			if ok {
+				c.add(plumbline.SeverityError, definition.CodeNameClash, at,
+					fmt.Sprintf("the name %q is one that Knative gives a revision of %s: rename one", id, v.name), v.id)
+			}
+		}
+		refuse(s.name.id, s.versions[0].id)
+		for _, v := range s.versions {
+			refuse(v.name, v.at)
+		}
+	}
+}
+
+// revisionOf is the Knative Service that a name would be a revision of, as
+// "web-v1" of "web-v1-00001" and "web-v1-00001-private"; "" for other names.
+func revisionOf(id string) string {
+	id = strings.TrimSuffix(id, "-private")
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 || len(id)-i-1 < 5 || strings.Trim(id[i+1:], "0123456789") != "" {
+		return ""
+	}
+	return id[:i]
 }
 
 // names refuses names that are equal after joining: of services, their

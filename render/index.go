@@ -262,3 +262,18 @@ func (x *index) hint(k name) string {
 	}
 	return ""
 }
+
+// secretHint names the secret of the same project whose id is nearest.
+func (x *index) secretHint(k name) string {
+	var ids []string
+	for o := range x.secrets {
+		if o.project == k.project {
+			ids = append(ids, o.id)
+		}
+	}
+	slices.Sort(ids)
+	if near := definition.Nearest(k.id, ids); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}

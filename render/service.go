@@ -276,7 +276,11 @@ func (b *builder) knative() {
 		}
 		out := []deployment.Endpoint{{Name: p.Name, Protocol: p.Protocol, Port: p.Address, Target: target}}
 		if p.Address != 80 {
-			out = append(out, deployment.Endpoint{Name: "port-80", Protocol: p.Protocol, Port: 80, Target: target})
+			also := "port-80"
+			if p.Name == also {
+				also = "also-80"
+			}
+			out = append(out, deployment.Endpoint{Name: also, Protocol: p.Protocol, Port: 80, Target: target})
 		}
 		return out
 	})

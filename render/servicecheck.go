@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -68,11 +69,14 @@ func (c *serviceCheck) secretsOf(v placed[definition.Version], t *definition.Tas
 	for _, e := range t.Env {
 		taken[e.Name] = v.src.At(e.At)
 	}
-	files := map[string]string{}
+	files, paths := map[string]string{}, map[string]string{}
 	for _, id := range t.Secrets {
 		s := c.use(v, id, definition.SecretEnv, definition.SecretFile)
 		if s == nil {
 			continue
+		}
+		if s.Type == definition.SecretFile {
+			c.nested(paths, s, v.src.At(id.At))
 		}
 		for _, d := range s.Data {
 			switch s.Type {
@@ -93,12 +97,27 @@ func (c *serviceCheck) secretsOf(v placed[definition.Version], t *definition.Tas
 	}
 }
 
+// nested refuses a directory of files inside of another: what is mounted is
+// read-only, and holds no place for it. It notes the secret's own.
+func (c *serviceCheck) nested(paths map[string]string, s *definition.Secret, at plumbline.Origin) {
+	for _, other := range slices.Sorted(maps.Keys(paths)) {
+		outer, inner := other, s.Path
+		if len(outer) > len(inner) {
+			outer, inner = inner, outer
+		}
+		if strings.HasPrefix(inner, outer+"/") {
+			c.unit.violate(definition.CodeMountClash, at, fmt.Sprintf("secrets %s and %s: %s lies inside of %s, which is read-only: give one another rootPath", paths[other], s.ID.Value, inner, outer))
+		}
+	}
+	paths[s.Path] = s.ID.Value
+}
+
 // use looks up a secret that must be of one of types.
 func (c *serviceCheck) use(v placed[definition.Version], id definition.Text, types ...definition.SecretType) *definition.Secret {
 	s := c.secrets[id.Value]
 	if s == nil {
 		if c.pull[id.Value] == nil {
-			c.unit.violate(definition.CodeUnknownSecret, v.src.At(id.At), fmt.Sprintf("secret %s: nobody defines it in project %s", id.Value, c.name.project))
+			c.unit.service.missing = append(c.unit.service.missing, missing{id.Value, v.src.At(id.At)})
 		} else if types[0] != definition.SecretDocker {
 			c.unit.violate(definition.CodeSecretKind, v.src.At(id.At), fmt.Sprintf("secret %s is a plain Secret, which can be a pull secret only: define a ServiceSecret", id.Value))
 		}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -40,6 +41,13 @@ type rendered struct {
 	peer     plumbline.Peer
 	answers  []int // the ports on which it is called
 	versions []renderedVersion
+	missing  []missing // secrets that nobody defines
+}
+
+// missing is a reference to what is not there.
+type missing struct {
+	id string
+	at plumbline.Origin
 }
 
 // renderedVersion is what they need to know of a version.
@@ -62,7 +70,7 @@ type address struct {
 func (r *rendered) same(o *rendered) bool {
 	return r.mode == o.mode && r.peer.Service == o.peer.Service && r.peer.Origin == o.peer.Origin &&
 		slices.Equal(r.peer.Upstreams, o.peer.Upstreams) && slices.Equal(r.peer.Whitelist, o.peer.Whitelist) &&
-		slices.Equal(r.answers, o.answers) &&
+		slices.Equal(r.answers, o.answers) && slices.Equal(r.missing, o.missing) &&
 		slices.EqualFunc(r.versions, o.versions, func(a, b renderedVersion) bool {
 			return a.name == b.name && a.version == b.version && a.id == b.id && a.at == b.at &&
 				a.guarded == b.guarded && slices.Equal(a.addresses, b.addresses)
@@ -108,6 +116,7 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 		return nil, before, err
 	}
 	slices.SortFunc(now.objects, compareObjects)
+	now.large()
 	s.drop(k)
 	s.byKey[k] = now
 	if len(now.violations) > 0 {
@@ -115,6 +124,19 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 	}
 	s.added = append(s.added, now)
 	return now, before, nil
+}
+
+// maxObject is the largest object, in bytes, that etcd takes, with room for what
+// the API server adds.
+const maxObject = 1<<20 + 1<<19 - 1<<16
+
+// large refuses objects that no API server takes.
+func (u *unit) large() {
+	for _, o := range u.objects {
+		if n := o.Body.Len(); n > maxObject {
+			u.violate(definition.CodeTooLarge, o.Origin, fmt.Sprintf("%s has %d bytes; the limit is %d", o.Ref, n, maxObject))
+		}
+	}
 }
 
 // drop takes a unit away, if it is there.

@@ -14,7 +14,7 @@ const (
 	// CodeSyntax: text that is not YAML or JSON.
 	CodeSyntax = "PL1002"
 	// CodeTooLarge: a file or a document over the limit, or one that expands
-	// over it through aliases.
+	// over it through aliases, or makes an object that no API server takes.
 	CodeTooLarge = "PL1003"
 	// CodeTooDeep: nesting over the limit, or an alias inside its own anchor.
 	CodeTooDeep = "PL1004"

@@ -155,6 +155,9 @@ func (r *reader) serviceName(t Text, what string) bool {
 	switch {
 	case t.Value == "":
 		return false
+	case t.Value == "default":
+		r.errorf(CodeName, t.At, "%s \"default\" is the name of the ServiceAccount that every namespace has of its own: choose another", what)
+		return false
 	case !isService(t.Value):
 		r.badName(t, what, "lower case letters, digits and '-', beginning with a letter, at most 63")
 		return false

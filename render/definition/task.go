@@ -184,8 +184,11 @@ func (r *reader) resources(n *yaml.Node, res *Resources) {
 		}
 		return true
 	})
-	if cpu > 0 && memory > 0 {
+	switch {
+	case cpu > 0 && memory > 0:
 		res.CPU, res.Memory = cpu, memory
+	case cpu > 0 || memory > 0:
+		r.warnf(CodeIgnored, posOf(n), "resources: of cpu and memory only one is given, so both are the default, %d millicores and %d MiB", defaultCPU, defaultMemory)
 	}
 	if res.LimitCPU > 0 && res.LimitCPU < res.CPU || res.LimitMemory > 0 && res.LimitMemory < res.Memory {
 		r.errorf(CodeMinMax, posOf(n), "resources.limits are below the request (%d millicores, %d MiB)", res.CPU, res.Memory)

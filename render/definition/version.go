@@ -12,10 +12,10 @@ func versionFields(form Form) []string {
 	if form == FormSpaceCloud {
 		return []string{
 			"id", "name", "projectId", "project", "version", "scale", "autoScale", "labels", "tasks",
-			"affinity", "whitelists", "upstreams", "statsInclusionPrefixes",
+			"affinity", "whitelists", "upstreams", "statsInclusionPrefixes", "stateless",
 		}
 	}
-	return []string{"id", "version", "scale", "autoScale", "labels", "tasks", "affinity", "whitelists", "upstreams", "statsInclusionPrefixes"}
+	return []string{"id", "version", "scale", "autoScale", "labels", "tasks", "affinity", "whitelists", "upstreams", "statsInclusionPrefixes", "stateless"}
 }
 
 // version reads one version of a service.
@@ -67,6 +67,10 @@ func (r *reader) versionField(k, n *yaml.Node, v *Version, s *scaleReader) bool 
 		v.Whitelist = r.peers(n, "whitelists")
 	case "upstreams":
 		v.Upstreams = r.peers(n, "upstreams")
+	case "stateless":
+		if !r.truth(n, "stateless") {
+			r.errorf(CodeStateful, posOf(n), "stateless must be true: services are stateless, keep data in a service of its own outside of this language")
+		}
 	case "statsInclusionPrefixes":
 		v.Stats = stats(r.text(n, "statsInclusionPrefixes").Value)
 	default:
