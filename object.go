@@ -1,5 +1,11 @@
 package plumbline
 
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
 // Object is one desired Kubernetes object: the unit of rendering, diffing and
 // applying.
 type Object struct {
@@ -22,6 +28,43 @@ type Object struct {
 	// without being asked (project Namespaces, guards): exempt from the
 	// operator's `allow` rules.
 	System bool `json:"system,omitempty"`
+}
+
+// Same tells whether two objects are equal, bodies included.
+func (o *Object) Same(p *Object) bool {
+	x, y := *o, *p
+	x.Body, y.Body = Body{}, Body{}
+	return x == y && bytes.Equal(o.Body.Reveal(), p.Body.Reveal())
+}
+
+// Objects are the desired objects of one environment. An object in it is never
+// changed: another takes its place.
+type Objects = RefMap[*Object]
+
+// ObjectsOf makes Objects of a list; of two objects of one name it holds the
+// last.
+func ObjectsOf(list ...*Object) Objects {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b *Object) int { return a.Ref.Compare(b.Ref) })
+	n := 0
+	for i, o := range sorted {
+		if i+1 == len(sorted) || sorted[i+1].Ref != o.Ref {
+			sorted[n] = o
+			n++
+		}
+	}
+	return RefMapOf(n, func(i int) (Ref, *Object) { return sorted[i].Ref, sorted[i] })
+}
+
+// InWaves are the objects in the order in which they are applied: by wave, then
+// by Ref.
+func InWaves(objects Objects) []*Object {
+	out := make([]*Object, 0, objects.Len())
+	for _, o := range objects.All() {
+		out = append(out, o)
+	}
+	slices.SortStableFunc(out, func(a, b *Object) int { return cmp.Compare(a.Wave, b.Wave) })
+	return out
 }
 
 // Control is what the control words in Git ask for one object.

@@ -28,30 +28,76 @@ const (
 	CodeAdopt            = "PL0005"
 )
 
-// Allow checks every object against what the operator opened. projects are the
-// namespaces of the environment's own projects. What Plumbline renders by
-// itself (plumbline.Object.System) is exempt, except the Namespace of a
-// project that has the name of a system namespace. The result is sorted.
-func Allow(objects []plumbline.Object, projects []string, o AllowOptions) []plumbline.Violation {
+// Allowed is what came of checking the objects of one commit against what the
+// operator opened. It is immutable.
+type Allowed struct {
+	options  AllowOptions
+	projects []string
+	objects  plumbline.Objects
+	breaches plumbline.RefMap[*breach]
+	looked   int // at how many objects
+}
+
+// breach is what is wrong with one object.
+type breach struct{ violations []plumbline.Violation }
+
+// Allow checks every object. projects are the namespaces of the environment's
+// own projects. What Plumbline renders by itself (plumbline.Object.System) is
+// exempt, except the Namespace of a project that has the name of a system
+// namespace.
+func Allow(objects plumbline.Objects, projects []string, o AllowOptions) Allowed {
 	if o.OwnNamespace == "" {
 		o.OwnNamespace = "plumbline-system"
 	}
+	return Allowed{options: o}.again(objects, projects)
+}
+
+// Next is what comes of checking the objects of another commit: only what
+// differs is looked at.
+func (a Allowed) Next(objects plumbline.Objects, projects []string) Allowed {
+	if !slices.Equal(a.projects, projects) {
+		return Allowed{options: a.options}.again(objects, projects)
+	}
+	return a.again(objects, projects)
+}
+
+func (a Allowed) again(objects plumbline.Objects, projects []string) Allowed {
+	next := Allowed{options: a.options, projects: projects, objects: objects, breaches: a.breaches}
+	for ref := range a.objects.Diff(objects) {
+		next.looked++
+		next.breaches = next.breaches.Without(ref)
+		if obj, ok := objects.Get(ref); ok {
+			if vs := next.check(obj); len(vs) > 0 {
+				next.breaches = next.breaches.With(ref, &breach{vs})
+			}
+		}
+	}
+	return next
+}
+
+// Violations are sorted.
+func (a Allowed) Violations() []plumbline.Violation {
 	var vs []plumbline.Violation
-	for _, obj := range objects {
-		if code, message := allowObject(obj, projects, o); code != "" {
-			vs = append(vs, plumbline.Violation{Code: code, Severity: plumbline.SeverityError, Origin: obj.Origin, Message: message})
-		}
-		if obj.Control.Adopt && !obj.System && !o.Adopt {
-			vs = append(vs, plumbline.Violation{
-				Code: CodeAdopt, Severity: plumbline.SeverityError, Origin: obj.Origin,
-				Message: fmt.Sprintf("%s asks for adoption (%s), which this environment does not allow; the operator sets allow.adopt: true", obj.Ref, plumbline.AnnotationAdopt),
-			})
-		}
+	for _, b := range a.breaches.All() {
+		vs = append(vs, b.violations...)
 	}
 	return plumbline.SortViolations(vs)
 }
 
-func allowObject(obj plumbline.Object, projects []string, o AllowOptions) (code, message string) {
+func (a Allowed) check(obj *plumbline.Object) (vs []plumbline.Violation) {
+	if code, message := allowObject(obj, a.projects, a.options); code != "" {
+		vs = append(vs, plumbline.Violation{Code: code, Severity: plumbline.SeverityError, Origin: obj.Origin, Message: message})
+	}
+	if obj.Control.Adopt && !obj.System && !a.options.Adopt {
+		vs = append(vs, plumbline.Violation{
+			Code: CodeAdopt, Severity: plumbline.SeverityError, Origin: obj.Origin,
+			Message: fmt.Sprintf("%s asks for adoption (%s), which this environment does not allow; the operator sets allow.adopt: true", obj.Ref, plumbline.AnnotationAdopt),
+		})
+	}
+	return vs
+}
+
+func allowObject(obj *plumbline.Object, projects []string, o AllowOptions) (code, message string) {
 	r := obj.Ref
 	if obj.System {
 		if isNamespace(r) && systemNamespace(r.Name, o.OwnNamespace) && !slices.Contains(o.Namespaces, r.Name) {

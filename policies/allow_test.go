@@ -52,7 +52,7 @@ func TestAllow(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := Allow([]plumbline.Object{tt.object}, []string{"shop", "kube-system"}, tt.options)
+			got := Allow(plumbline.ObjectsOf(&tt.object), []string{"shop", "kube-system"}, tt.options).Violations()
 			switch {
 			case tt.code == "" && len(got) == 0:
 			case len(got) != 1 || got[0].Code != tt.code || got[0].Origin != at || got[0].Severity != plumbline.SeverityError || !strings.Contains(got[0].Message, tt.says):

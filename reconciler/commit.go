@@ -52,12 +52,12 @@ func (r Result) Changed() bool { return len(r.Outcomes) > 0 || len(r.Plan.Change
 // commit, the gate and the cluster allow. What it did is in the Result even
 // where Err is set.
 func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered Rendered) Result {
-	res := Result{Commit: c, Total: len(rendered.Objects), Violations: rendered.Violations}
+	res := Result{Commit: c, Total: rendered.Objects.Len(), Violations: rendered.Violations}
 	if errs := plumbline.Errors(rendered.Violations); len(errs) > 0 {
 		res.Err = &plumbline.Error{Op: "render", Kind: plumbline.KindInvalid, Origin: errs[0].Origin, Err: errors.New(errs[0].Message)}
 		return res
 	}
-	if len(rendered.Objects) == 0 {
+	if rendered.Objects.Len() == 0 {
 		res.Err = plumbline.Errorf(plumbline.KindDenied, "render", "no definitions found: nothing is applied and nothing is pruned")
 		return res
 	}
@@ -162,7 +162,7 @@ func waitKind(err error) plumbline.Kind {
 	return plumbline.KindWaiting
 }
 
-func (r *Reconciler) planInput(c plumbline.Commit, objects []plumbline.Object) planInput {
+func (r *Reconciler) planInput(c plumbline.Commit, objects plumbline.Objects) planInput {
 	return planInput{
 		Environment: r.o.Environment, Revision: c.SHA, Installation: r.installation,
 		Desired: objects, Inventory: r.inv, Adopt: r.o.Adopt,
@@ -177,13 +177,13 @@ const watchTimeout = 30 * time.Second
 
 // ensureWatched opens the watches of all kinds that are desired or owned, and
 // ends those of others.
-func (r *Reconciler) ensureWatched(ctx context.Context, objects []plumbline.Object) error {
+func (r *Reconciler) ensureWatched(ctx context.Context, objects plumbline.Objects) error {
 	set := map[plumbline.GroupKind]bool{}
 	for _, gk := range r.inv.Kinds() {
 		set[gk] = true
 	}
-	for i := range objects {
-		set[objects[i].Ref.GroupKind()] = true
+	for _, gk := range objects.Kinds() {
+		set[gk] = true
 	}
 	kinds := slices.SortedFunc(maps.Keys(set), plumbline.GroupKind.Compare)
 	for _, gk := range kinds {
@@ -220,10 +220,10 @@ func (r *Reconciler) claimPlanned() {
 
 // moveOrigins notes where definitions now stand. It is worth no write of its
 // own.
-func (r *Reconciler) moveOrigins(objects []plumbline.Object) {
-	for i := range objects {
-		if e, ok := r.inv.Get(objects[i].Ref); ok && e.Origin != objects[i].Origin {
-			e.Origin = objects[i].Origin
+func (r *Reconciler) moveOrigins(objects plumbline.Objects) {
+	for ref, o := range objects.All() {
+		if e, ok := r.inv.Get(ref); ok && e.Origin != o.Origin {
+			e.Origin = o.Origin
 			r.inv.Put(e)
 		}
 	}
@@ -231,16 +231,16 @@ func (r *Reconciler) moveOrigins(objects []plumbline.Object) {
 
 // markPlanned writes down what is about to be done, before it is done: creates
 // become planned entries, and what is about to change is no longer verified.
-func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects []plumbline.Object, d PruneDecision) error {
-	byRef := index(objects)
+func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects plumbline.Objects, d PruneDecision) error {
 	for _, c := range p.Changes {
+		o, _ := objects.Get(c.Ref)
 		switch c.Op {
 		case plumbline.OpCreate:
-			r.inv.Put(entryOf(byRef[c.Ref]))
+			r.inv.Put(entryOf(o))
 		case plumbline.OpConfigure:
 			e, ok := r.inv.Get(c.Ref)
 			if !ok {
-				e = entryOf(byRef[c.Ref])
+				e = entryOf(o)
 			}
 			e.Checksum, e.Verified = "", drift.Record{}
 			r.inv.Put(e)
@@ -258,14 +258,6 @@ func entryOf(o *plumbline.Object) state.Entry {
 		Ref: o.Ref, Version: o.Version, Project: o.Project, Service: o.Service,
 		Origin: o.Origin, Keep: o.Control.KeepOnPrune,
 	}
-}
-
-func index(objects []plumbline.Object) map[plumbline.Ref]*plumbline.Object {
-	m := make(map[plumbline.Ref]*plumbline.Object, len(objects))
-	for i := range objects {
-		m[objects[i].Ref] = &objects[i]
-	}
-	return m
 }
 
 // saveTimeout bounds a write of the state.

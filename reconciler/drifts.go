@@ -92,7 +92,7 @@ func (r *Reconciler) askLater(ref plumbline.Ref, after time.Duration) {
 // for nothing.
 func (r *Reconciler) lookMissing(ref plumbline.Ref, o *drift.Observation) {
 	e, _ := r.inv.Get(ref)
-	_, wanted := r.desired[ref]
+	_, wanted := r.desired.Get(ref)
 	switch {
 	case !wanted && r.baseKnown && (o == nil || o.UID != e.UID):
 		r.forget(ref) // it was on its way out, or someone took it away
@@ -150,7 +150,7 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 	case plumbline.StateSuspect, plumbline.StateDrifted, plumbline.StateMissing:
 	}
 	now := r.o.Now()
-	if _, wanted := r.desired[v.Ref]; !wanted && r.baseKnown && len(r.desired) > 0 {
+	if _, wanted := r.desired.Get(v.Ref); !wanted && r.baseKnown && r.desired.Len() > 0 {
 		return // on its way out
 	}
 	d := r.drifts[v.Ref]

@@ -18,8 +18,7 @@ type applied struct {
 
 // execute writes the creates and configures of p, wave by wave. A failed
 // object stops only itself; an API server that is not there stops the rest.
-func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects []plumbline.Object) []applied {
-	byRef := index(objects)
+func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) []applied {
 	var out []applied
 	b := r.outage.braked(r.o.Now())
 	for len(p.Changes) > 0 {
@@ -27,7 +26,7 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects []pl
 		for n < len(p.Changes) && p.Changes[n].Wave == p.Changes[0].Wave {
 			n++
 		}
-		out = append(out, r.wave(ctx, p.Changes[:n], byRef, b)...)
+		out = append(out, r.wave(ctx, p.Changes[:n], objects, b)...)
 		p.Changes = p.Changes[n:]
 	}
 	if len(out) > 0 && ctx.Err() == nil {
@@ -37,9 +36,9 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects []pl
 }
 
 // wave writes objects at once, as many as there are workers.
-func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef map[plumbline.Ref]*plumbline.Object, b *brake) []applied {
+func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, objects plumbline.Objects, b *brake) []applied {
 	type job struct {
-		change plumbline.Change
+		object *plumbline.Object
 		result written
 	}
 	var jobs []*job
@@ -49,15 +48,16 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef
 		if c.Op != plumbline.OpCreate && c.Op != plumbline.OpConfigure {
 			continue
 		}
-		j := &job{change: c}
+		o, _ := objects.Get(c.Ref)
+		j := &job{object: o}
 		jobs = append(jobs, j)
 		g.Go(func() error {
 			defer r.recovered("apply", &j.result.err)
 			if err := b.pulled(); err != nil {
-				j.result.err = at(err, byRef[c.Ref])
+				j.result.err = at(err, o)
 				return nil
 			}
-			j.result = r.write(ctx, byRef[c.Ref], c)
+			j.result = r.write(ctx, o, c)
 			b.told(j.result.err)
 			return nil
 		})
@@ -65,7 +65,7 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, byRef
 	_ = g.Wait() // every job keeps its own error
 	out := make([]applied, 0, len(jobs))
 	for _, j := range jobs {
-		out = append(out, r.record(byRef[j.change.Ref], j.result))
+		out = append(out, r.record(j.object, j.result))
 	}
 	return out
 }

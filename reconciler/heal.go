@@ -69,9 +69,7 @@ func (r *Reconciler) choose() (heal, settle []plumbline.Ref, wake time.Time) {
 
 func (r *Reconciler) subject(ref plumbline.Ref, d *drifted) subject {
 	s := subject{drifted: *d, fight: r.history[ref].Fight, kept: r.o.Heal != nil && !r.o.Heal(ref)}
-	if o, ok := r.desired[ref]; ok {
-		s.desired = &o
-	}
+	s.desired, _ = r.desired.Get(ref)
 	if e, ok := r.inv.Get(ref); ok {
 		s.applied = e.Checksum
 	}
@@ -93,23 +91,21 @@ func (r *Reconciler) allowed(d *drifted) bool {
 // need not be read again.
 func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found) {
 	var p plumbline.Plan
-	var objects []plumbline.Object
 	before := map[plumbline.Ref]drifted{}
 	for _, ref := range refs {
 		d := r.drifts[ref]
 		if !r.allowed(d) {
 			continue
 		}
-		o := r.desired[ref]
+		o, _ := r.desired.Get(ref)
 		c := plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Origin: o.Origin, Wave: plumbline.WaveWorkload, Reason: reasonDrift}
 		if d.verdict.State == plumbline.StateMissing {
 			c.Op = plumbline.OpCreate
 		}
 		p.Changes = append(p.Changes, c)
-		objects = append(objects, o)
 		before[ref] = *d
 	}
-	failed, err := r.beforeCreate(ctx, &p, objects, fresh)
+	failed, err := r.beforeCreate(ctx, &p, fresh)
 	if err != nil {
 		for ref := range before {
 			r.healFailed(ref, before[ref], err)
@@ -128,18 +124,18 @@ func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found
 			r.healFailed(c.Ref, before[c.Ref], why)
 		}
 	}
-	for _, a := range r.execute(ctx, p, objects) {
+	for _, a := range r.execute(ctx, p, r.desired) {
 		r.takeHeal(before[a.Ref], a)
 	}
 }
 
 // beforeCreate looks whether something else stands in the place of missing
 // objects, and writes down those that are about to be made again.
-func (r *Reconciler) beforeCreate(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) (unread, error) {
+func (r *Reconciler) beforeCreate(ctx context.Context, p *plumbline.Plan, fresh found) (unread, error) {
 	if p.Count(plumbline.OpCreate) == 0 {
 		return nil, nil
 	}
-	failed := r.preread(ctx, p, objects, fresh)
+	failed := r.preread(ctx, p, r.desired, fresh)
 	for _, c := range p.Changes {
 		if c.Op == plumbline.OpCreate {
 			e, _ := r.inv.Get(c.Ref)

@@ -113,7 +113,7 @@ func (r *Reconciler) takeBase(l loaded) {
 	}
 	r.baseKnown = true
 	r.good = plumbline.Commit{SHA: r.rec.Applied}
-	r.setDesired(l.base.Objects)
+	r.desired = l.base.Objects
 }
 
 // takeLoadError reports a commit, or a branch, that cannot be read.

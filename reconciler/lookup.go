@@ -30,7 +30,7 @@ type unread map[plumbline.Ref]error
 // labels does not show in the watches: what exists and is not ours is a
 // conflict, what exists and is ours is configured. What is in fresh was read
 // just now, and is not read again. What cannot be read is skipped.
-func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []plumbline.Object, fresh found) unread {
+func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects plumbline.Objects, fresh found) unread {
 	byKind := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, c := range p.Changes {
 		if _, known := fresh[c.Ref]; c.Op == plumbline.OpCreate && !known {
@@ -40,14 +40,14 @@ func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects []p
 	}
 	there, failed := r.lookup(ctx, byKind)
 	maps.Copy(there, fresh)
-	byRef := index(objects)
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		if failed[c.Ref] != nil && c.Op == plumbline.OpCreate {
 			c.Op, c.Reason = plumbline.OpSkip, reasonUnread
 		}
 		if o := there[c.Ref]; c.Op == plumbline.OpCreate && o != nil {
-			c.Op, c.Reason = r.standing(byRef[c.Ref], *o)
+			desired, _ := objects.Get(c.Ref)
+			c.Op, c.Reason = r.standing(desired, *o)
 			if c.Op == plumbline.OpConfigure {
 				r.watch.Set(*o)
 			}

@@ -222,23 +222,15 @@ func (r *Reconciler) recovered(op string, err *error) {
 }
 
 // deployed notes that the cluster now is, or is becoming, what a commit says.
-func (r *Reconciler) deployed(c plumbline.Commit, objects []plumbline.Object) {
+func (r *Reconciler) deployed(c plumbline.Commit, objects plumbline.Objects) {
 	if r.rec.Deploy(c.SHA) {
 		r.recordDirty = true
 	}
 	if r.heals.sha != c.SHA {
 		r.heals = healed{sha: c.SHA}
 	}
-	r.setDesired(objects)
+	r.desired = objects
 	r.baseKnown = true
-}
-
-func (r *Reconciler) setDesired(objects []plumbline.Object) {
-	m := make(map[plumbline.Ref]plumbline.Object, len(objects))
-	for i := range objects {
-		m[objects[i].Ref] = objects[i]
-	}
-	r.desired = m
 }
 
 // again decides when a head is to be tried again: never when it is done, or

@@ -13,7 +13,7 @@ type planInput struct {
 	Environment  string
 	Revision     string
 	Installation string
-	Desired      []plumbline.Object
+	Desired      plumbline.Objects
 	Inventory    *state.Inventory
 	Observed     func(plumbline.Ref) (drift.Observation, bool)
 	Synced       func(plumbline.GroupKind) bool
@@ -40,10 +40,7 @@ const (
 // the inventory that is not desired. It is pure.
 func plan(in planInput) plumbline.Plan {
 	p := plumbline.Plan{Environment: in.Environment, Revision: in.Revision}
-	desired := make(map[plumbline.Ref]bool, len(in.Desired))
-	for i := range in.Desired {
-		o := &in.Desired[i]
-		desired[o.Ref] = true
+	for _, o := range in.Desired.All() {
 		op, reason := in.decide(o)
 		if op == plumbline.OpKeep {
 			p.Kept++
@@ -52,7 +49,7 @@ func plan(in planInput) plumbline.Plan {
 		p.Changes = append(p.Changes, plumbline.Change{Ref: o.Ref, Op: op, Origin: o.Origin, Wave: o.Wave, Reason: reason})
 	}
 	for _, ref := range in.Inventory.Refs() {
-		if desired[ref] {
+		if _, desired := in.Desired.Get(ref); desired {
 			continue
 		}
 		e, _ := in.Inventory.Get(ref)

@@ -37,6 +37,9 @@ func theirs(ref plumbline.Ref, uid string) drift.Observation {
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	desired := plumbline.Object{Ref: settings, Checksum: "c", Wave: plumbline.WaveSupport}
+	asking := desired
+	asking.Control.Adopt = true
+	adopting := plumbline.ObjectsOf(&asking)
 	owned := state.Entry{Ref: settings, UID: "u", Checksum: "c", Verified: drift.Verify(observed(settings, "u", "1"))}
 	stale, uncertain, planned := owned, owned, owned
 	stale.Checksum, uncertain.Checksum, planned.UID = "b", "", ""
@@ -63,16 +66,16 @@ func TestPlan(t *testing.T) {
 		{name: "a copy of ours in our place", entry: &owned, live: observed(settings, "v", "1"), want: "conflict: " + reasonForeign},
 		{name: "ours with the ownership cleared", entry: &owned, live: theirs(settings, "u"), want: "keep"},
 		{name: "adopted", live: theirs(settings, "v"), change: func(in *planInput) {
-			in.Adopt, in.Desired[0].Control.Adopt = true, true
+			in.Adopt, in.Desired = true, adopting
 		}, want: "configure: " + reasonAdopt},
-		{name: "adoption not allowed", live: theirs(settings, "v"), change: func(in *planInput) { in.Desired[0].Control.Adopt = true }, want: "conflict: " + reasonForeign},
+		{name: "adoption not allowed", live: theirs(settings, "v"), change: func(in *planInput) { in.Desired = adopting }, want: "conflict: " + reasonForeign},
 		{name: "not observed", entry: &owned, change: func(in *planInput) {
 			in.Synced = func(plumbline.GroupKind) bool { return false }
 		}, want: "skip: " + reasonNotSynced},
-		{name: "not desired", entry: &owned, live: observed(settings, "u", "1"), change: func(in *planInput) { in.Desired = nil }, want: "delete: " + reasonOrphan},
+		{name: "not desired", entry: &owned, live: observed(settings, "u", "1"), change: func(in *planInput) { in.Desired = plumbline.Objects{} }, want: "delete: " + reasonOrphan},
 	} {
 		in := planInput{
-			Environment: "e", Installation: "i", Desired: []plumbline.Object{desired}, Inventory: state.NewInventory(),
+			Environment: "e", Installation: "i", Desired: plumbline.ObjectsOf(&desired), Inventory: state.NewInventory(),
 			Observed: func(plumbline.Ref) (drift.Observation, bool) { return c.live, c.live.UID != "" },
 			Synced:   func(plumbline.GroupKind) bool { return true },
 		}
@@ -106,7 +109,8 @@ func TestPlanIsOrderedByWave(t *testing.T) {
 		{Kind: "Namespace"},
 		{Group: "security.istio.io", Kind: "AuthorizationPolicy"},
 	} {
-		in.Desired = append(in.Desired, plumbline.Object{Ref: plumbline.Ref{Group: k.Group, Kind: k.Kind, Name: "x"}, Wave: plumbline.WaveOf(k)})
+		o := &plumbline.Object{Ref: plumbline.Ref{Group: k.Group, Kind: k.Kind, Name: "x"}, Wave: plumbline.WaveOf(k)}
+		in.Desired = in.Desired.With(o.Ref, o)
 	}
 	in.Inventory.Put(state.Entry{Ref: settings, UID: "u"})
 	var got []string
@@ -133,7 +137,7 @@ func BenchmarkPlan(b *testing.B) {
 		ref := plumbline.Ref{Kind: "ConfigMap", Namespace: fmt.Sprintf("ns%d", i%50), Name: fmt.Sprintf("o%d", i)}
 		o := observed(ref, fmt.Sprintf("u%d", i), "1")
 		seen[ref] = o
-		in.Desired = append(in.Desired, plumbline.Object{Ref: ref, Checksum: "c", Wave: plumbline.WaveSupport})
+		in.Desired = in.Desired.With(ref, &plumbline.Object{Ref: ref, Checksum: "c", Wave: plumbline.WaveSupport})
 		in.Inventory.Put(state.Entry{Ref: ref, UID: o.UID, Checksum: "c", Verified: drift.Verify(o)})
 	}
 	b.ReportAllocs()

@@ -41,7 +41,7 @@ type Source interface {
 
 // Rendered is what a commit means.
 type Rendered struct {
-	Objects    []plumbline.Object
+	Objects    plumbline.Objects
 	Violations []plumbline.Violation
 	Services   int // services that the commit defines
 }
@@ -209,7 +209,7 @@ type Reconciler struct {
 
 	// The last good commit: what is healed to.
 	good    plumbline.Commit
-	desired map[plumbline.Ref]plumbline.Object
+	desired plumbline.Objects
 
 	// The head as it was last processed.
 	head  head
@@ -253,7 +253,6 @@ func New(o Options) *Reconciler {
 		log:     o.Logger.With(keyEnvironment, o.Environment),
 		suspect: rate.NewLimiter(rate.Limit(20), 100),
 		inv:     state.NewInventory(),
-		desired: map[plumbline.Ref]plumbline.Object{},
 		drifts:  map[plumbline.Ref]*drifted{},
 		history: map[plumbline.Ref]drift.History{},
 		settled: map[plumbline.Ref]time.Time{},

@@ -119,11 +119,10 @@ func (p plainRenderer) Render(_ context.Context, s plumbline.Snapshot) (reconcil
 			if o.Ref.Name == "" {
 				continue
 			}
-			out.Objects = append(out.Objects, o)
+			out.Objects = out.Objects.With(o.Ref, &o)
 		}
 		return nil
 	})
-	slices.SortFunc(out.Objects, func(a, b plumbline.Object) int { return a.Ref.Compare(b.Ref) })
 	return out, err
 }
 

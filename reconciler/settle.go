@@ -26,8 +26,8 @@ func (r *Reconciler) settleOne(ctx context.Context, ref plumbline.Ref, d *drifte
 		return
 	}
 	r.settled[ref] = now
-	o := r.desired[ref]
-	w := r.send(ctx, sending{object: &o, body: o.Body, seen: seen, pinned: true, force: true, dryRun: true})
+	o, _ := r.desired.Get(ref)
+	w := r.send(ctx, sending{object: o, body: o.Body, seen: seen, pinned: true, force: true, dryRun: true})
 	switch {
 	case w.err != nil:
 		d.tries++

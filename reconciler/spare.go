@@ -5,7 +5,7 @@ import "github.com/plumbline-dev/plumbline"
 // spare leaves alone how the mesh treats a Namespace that was there before us:
 // its mTLS is its owner's, unless the operator allows adoption. A Namespace
 // shows as such in the inventory, or in the very plan that marks it.
-func (r *Reconciler) spare(p *plumbline.Plan, objects []plumbline.Object) {
+func (r *Reconciler) spare(p *plumbline.Plan, objects plumbline.Objects) {
 	if r.o.Adopt {
 		return
 	}
@@ -15,10 +15,12 @@ func (r *Reconciler) spare(p *plumbline.Plan, objects []plumbline.Object) {
 			shared[c.Ref.Name] = true
 		}
 	}
-	byRef := index(objects)
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Op != plumbline.OpCreate || !isKind(c.Ref, "security.istio.io", "PeerAuthentication") || !byRef[c.Ref].System {
+		if c.Op != plumbline.OpCreate || !isKind(c.Ref, "security.istio.io", "PeerAuthentication") {
+			continue
+		}
+		if o, _ := objects.Get(c.Ref); !o.System {
 			continue
 		}
 		e, ok := r.inv.Get(plumbline.Ref{Kind: "Namespace", Name: c.Ref.Namespace})

@@ -12,7 +12,6 @@ func TestMeshOfOthersNamespacesIsSpared(t *testing.T) {
 	t.Parallel()
 	namespace := plumbline.Ref{Kind: "Namespace", Name: "shop"}
 	mtls := plumbline.Ref{Group: "security.istio.io", Kind: "PeerAuthentication", Namespace: "shop", Name: "default"}
-	objects := []plumbline.Object{{Ref: namespace, System: true}, {Ref: mtls, System: true}}
 	for _, c := range []struct {
 		name   string
 		entry  *state.Entry
@@ -33,7 +32,7 @@ func TestMeshOfOthersNamespacesIsSpared(t *testing.T) {
 			if c.entry != nil {
 				r.inv.Put(*c.entry)
 			}
-			all := []plumbline.Object{objects[0], {Ref: mtls, System: c.system}}
+			all := plumbline.ObjectsOf(&plumbline.Object{Ref: namespace, System: true}, &plumbline.Object{Ref: mtls, System: c.system})
 			p := plumbline.Plan{Changes: []plumbline.Change{{Ref: mtls, Op: plumbline.OpCreate}}}
 			if c.reason != "" {
 				p.Changes = append(p.Changes, plumbline.Change{Ref: namespace, Op: plumbline.OpConfigure, Reason: c.reason})

@@ -52,7 +52,7 @@ func (r *Reconciler) start(ctx context.Context) error {
 		r.forgetRecords()
 	}
 	r.rec.Cluster = uid
-	if err := r.ensureWatched(ctx, nil); err != nil {
+	if err := r.ensureWatched(ctx, plumbline.Objects{}); err != nil {
 		return err
 	}
 	r.claimPlanned()

@@ -250,13 +250,8 @@ func (a *assembly) result() Result {
 	slices.SortFunc(res.Skipped, func(x, y Skip) int {
 		return cmp.Or(x.Origin.Compare(y.Origin), cmp.Compare(x.Reason, y.Reason))
 	})
-	objects := a.list.update(a.units.removed, a.units.added)
-	a.units.removed, a.units.added = nil, nil
-	if len(plumbline.Errors(res.Violations)) == 0 {
+	if objects := a.units.objects.settle(); len(plumbline.Errors(res.Violations)) == 0 {
 		res.Objects = objects
-		if res.Objects == nil {
-			res.Objects = []plumbline.Object{}
-		}
 	}
 	return res
 }

@@ -88,7 +88,7 @@ func BenchmarkRender(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				res := mustRender(b, newRenderer(b), files)
-				if len(res.Objects) == 0 {
+				if res.Objects.Len() == 0 {
 					b.Fatal(res.Violations)
 				}
 			}

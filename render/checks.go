@@ -239,17 +239,14 @@ func (c *check) addresses(v renderedVersion) {
 // objectsTwice refuses plain objects that Plumbline renders itself. Rendered
 // objects cannot meet: their names cannot.
 func (c *check) objectsTwice(all *units) {
-	if len(c.index.plain) == 0 {
-		return
-	}
-	for k, u := range all.byKey {
-		if k.kind == "plain" {
-			continue
-		}
-		for _, o := range u.objects {
-			for _, p := range c.index.plain[o.Ref] {
-				c.add(plumbline.SeverityError, definition.CodeDuplicateObject, p.at(p.def.At),
-					o.Ref.String()+" is rendered from a definition too: remove one", o.Origin)
+	all.objects.settle()
+	for ref := range all.objects.twice {
+		for _, p := range c.index.plain[ref] {
+			for _, o := range all.objects.of(ref) {
+				if !slices.Contains(all.byKey[unitKey{kind: "plain", ref: ref}].objects, o) {
+					c.add(plumbline.SeverityError, definition.CodeDuplicateObject, p.at(p.def.At),
+						ref.String()+" is rendered from a definition too: remove one", o.Origin)
+				}
 			}
 		}
 	}

@@ -30,6 +30,7 @@ const goldenDir = "../fixtures/golden"
 //
 // The archive's comment may set options, one a line: "keda: true", "strict:
 // true", "always: NAMESPACE", "hashkey: KEY", "overlay: true", "feature: NAME",
+// "metricsproxy: IMAGE",
 // "show: KIND" (only objects of these kinds are compared), "dir: DIR".
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -144,6 +145,8 @@ func readSettings(t *testing.T, comment []byte) settings {
 			s.opts.Mesh.AlwaysAllowedNamespaces = append(s.opts.Mesh.AlwaysAllowedNamespaces, value)
 		case "feature":
 			s.opts.Knative.Features = append(s.opts.Knative.Features, value)
+		case "metricsproxy":
+			s.opts.Knative.MetricsProxyImage = value
 		case "hashkey":
 			s.opts.HashKey = []byte(value)
 		case "overlay":
@@ -227,7 +230,7 @@ func skippedText(res render.Result) string {
 func objectsText(t *testing.T, res render.Result, show []string) string {
 	t.Helper()
 	var b bytes.Buffer
-	for _, o := range res.Objects {
+	for _, o := range plumbline.InWaves(res.Objects) {
 		if len(show) > 0 && !slices.Contains(show, o.Ref.Kind) {
 			continue
 		}

@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -21,7 +20,14 @@ import (
 // to do.
 func sameResult(a, b render.Result) string {
 	a.Stats, b.Stats = render.Stats{}, render.Stats{}
-	return cmp.Diff(a, b, cmp.AllowUnexported(plumbline.Body{}))
+	lists := cmp.Transformer("list", func(o plumbline.Objects) []plumbline.Object {
+		var list []plumbline.Object
+		for _, o := range o.All() {
+			list = append(list, *o)
+		}
+		return list
+	})
+	return cmp.Diff(a, b, cmp.AllowUnexported(plumbline.Body{}), lists)
 }
 
 // pool is the documents of all archives: good, bad, and clashing ones.
@@ -111,10 +117,10 @@ func TestPlaceDoesNotMatter(t *testing.T) {
 			}
 			f.Data = append(f.Data, "---\n"+d...)
 		}
-		got := mustRender(t, newRenderer(t), files).Objects
-		got = slices.Clone(got)
-		for i := range got {
-			got[i].Origin = plumbline.Origin{}
+		var got []plumbline.Object
+		for _, o := range mustRender(t, newRenderer(t), files).Objects.All() {
+			got = append(got, *o)
+			got[len(got)-1].Origin = plumbline.Origin{}
 		}
 		if want == nil {
 			want = got
@@ -173,7 +179,7 @@ func TestOnlyWhatChanged(t *testing.T) {
 		if diff := cmp.Diff(step.reads, files.reads); diff != "" {
 			t.Errorf("%s: read (-want +got)\n%s", step.name, diff)
 		}
-		if res.Objects == nil {
+		if res.Objects.Len() == 0 {
 			continue
 		}
 		if diff := cmp.Diff(step.objects, changedObjects(before, res.Objects)); diff != "" {
@@ -183,20 +189,18 @@ func TestOnlyWhatChanged(t *testing.T) {
 	}
 }
 
-func changedObjects(before, after []plumbline.Object) []string {
-	sums := map[plumbline.Ref]string{}
-	for _, o := range before {
-		sums[o.Ref] = o.Checksum
-	}
+// changedObjects are the objects whose content changed, and those that are gone.
+func changedObjects(before, after plumbline.Objects) []string {
 	var out []string
-	for _, o := range after {
-		if sums[o.Ref] != o.Checksum {
-			out = append(out, o.Ref.String())
+	for ref := range before.Diff(after) {
+		old, was := before.Get(ref)
+		now, is := after.Get(ref)
+		switch {
+		case !is:
+			out = append(out, "gone: "+ref.String())
+		case !was || old.Checksum != now.Checksum:
+			out = append(out, ref.String())
 		}
-		delete(sums, o.Ref)
-	}
-	for _, ref := range slices.SortedFunc(maps.Keys(sums), plumbline.Ref.Compare) {
-		out = append(out, "gone: "+ref.String())
 	}
 	return out
 }
@@ -214,7 +218,7 @@ func TestMovedFileIsNotRead(t *testing.T) {
 	if len(moved.reads) > 0 || res.Stats.Parsed > 0 || len(changedObjects(first.Objects, res.Objects)) > 0 {
 		t.Errorf("read %v, %+v, changed %v", moved.reads, res.Stats, changedObjects(first.Objects, res.Objects))
 	}
-	for _, o := range res.Objects {
+	for _, o := range res.Objects.All() {
 		if o.Service == "service-1" && o.Origin.Path != "env/other/moved.yaml" {
 			t.Errorf("%s is from %s", o.Ref, o.Origin)
 		}

@@ -50,7 +50,7 @@ func TestChooseMode(t *testing.T) {
 		{"cpu", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{cpu}}), render.Choice{Mode: deploy, Why: "scaled by cpu"}},
 		{"KEDA", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{"kafka"}}), render.Choice{Mode: deploy, Why: "scaled by kafka"}},
 		{"two triggers", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{rps, rps}}), render.Choice{Mode: deploy, Why: "several scaling triggers"}},
-		{"a feature", one(render.VersionNeeds{Ports: http, Features: []string{"affinity"}}), render.Choice{Mode: deploy, Why: "needs Knative's affinity, which is not declared enabled"}},
+		{"a feature", one(render.VersionNeeds{Ports: http, Features: []string{"affinity"}}), render.Choice{Mode: deploy, Why: "needs Knative's affinity, which is not declared enabled", Missing: "affinity"}},
 		{"a feature that is enabled", render.Needs{
 			Versions: []render.VersionNeeds{{Name: "v1", Ports: http, Features: []string{"affinity"}}}, Features: []string{"affinity"},
 		}, render.Choice{Mode: kn, Why: "one HTTP port, called on port 80"}},

@@ -35,7 +35,7 @@ type about struct {
 }
 
 // object encodes a typed object, with the labels that all objects have.
-func (r *Renderer) object(o kubeObject, a about) (plumbline.Object, error) {
+func (r *Renderer) object(o kubeObject, a about) (*plumbline.Object, error) {
 	labels := o.GetLabels()
 	if labels == nil {
 		labels = make(map[string]string, 4)
@@ -45,7 +45,7 @@ func (r *Renderer) object(o kubeObject, a about) (plumbline.Object, error) {
 	body, err := r.enc.Append(r.buf[:0], o)
 	r.buf = body
 	if err != nil {
-		return plumbline.Object{}, plumbline.Errorf(plumbline.KindInternal, "render "+a.origin.String(), "%w", err)
+		return nil, plumbline.Errorf(plumbline.KindInternal, "render "+a.origin.String(), "%w", err)
 	}
 	gvk := o.GetObjectKind().GroupVersionKind()
 	ref := plumbline.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
@@ -64,7 +64,7 @@ func (r *Renderer) label(labels map[string]string, a about) {
 }
 
 // finish makes an Object of an encoded body.
-func (r *Renderer) finish(ref plumbline.Ref, version string, body []byte, a about) plumbline.Object {
+func (r *Renderer) finish(ref plumbline.Ref, version string, body []byte, a about) *plumbline.Object {
 	sum := ""
 	if ref.GroupKind() == (plumbline.GroupKind{Kind: "Secret"}) {
 		sum = secret.Checksum(r.opts.HashKey, body)
@@ -72,7 +72,7 @@ func (r *Renderer) finish(ref plumbline.Ref, version string, body []byte, a abou
 		hash := sha256.Sum256(body)
 		sum = hex.EncodeToString(hash[:])
 	}
-	return plumbline.Object{
+	return &plumbline.Object{
 		Ref: ref, Version: version, Origin: plumbline.Origin{Path: a.origin.Path, Line: a.origin.Line},
 		Wave:    plumbline.WaveOf(ref.GroupKind()) + plumbline.Wave(a.control.WaveShift),
 		Project: a.project, Service: a.service,

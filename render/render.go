@@ -38,6 +38,9 @@ type Options struct {
 // Knative is what is true of Knative on the cluster.
 type Knative struct {
 	Features []string // podspec features that are enabled
+	// MetricsProxyImage is run as a container beside every service that Envoy
+	// counts requests of; "" leaves metrics to Envoy itself.
+	MetricsProxyImage string
 }
 
 // Mesh is what is true of Istio on the cluster.
@@ -63,9 +66,9 @@ type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string, convert func(
 
 // Result of one rendering.
 type Result struct {
-	// Objects are sorted by wave, then Ref; nil when a violation is an error,
-	// and only then. They are shared with later results: not to be changed.
-	Objects    []plumbline.Object
+	// Objects are empty when a violation is an error. What did not change since
+	// the last rendering is the same object.
+	Objects    plumbline.Objects
 	Violations []plumbline.Violation // all of them: sorted, none twice
 	Peers      []plumbline.Peer      // sorted
 	Projects   []string              // sorted
@@ -117,7 +120,6 @@ type state struct {
 	fileViolations []plumbline.Violation
 	units          *units
 	all            overview
-	list           merged
 	last           *Result
 }
 

@@ -39,7 +39,7 @@ func TestErrors(t *testing.T) {
 		if err == nil || plumbline.KindOf(err) != tt.kind || tt.is != nil && !errors.Is(err, tt.is) {
 			t.Errorf("%s: %v (%v)", tt.name, err, plumbline.KindOf(err))
 		}
-		if res := mustRender(t, r, files); res.Objects == nil || len(res.Skipped) != 1 {
+		if res := mustRender(t, r, files); len(plumbline.Errors(res.Violations)) > 0 || len(res.Skipped) != 1 {
 			t.Errorf("%s: afterwards %+v", tt.name, res)
 		}
 	}
@@ -85,7 +85,7 @@ func TestSecretsStaySecret(t *testing.T) {
 				t.Errorf("document %d shows the value: %v", i, res.Violations)
 			}
 		}
-		if len(res.Violations) == 0 && len(res.Objects) == 0 {
+		if len(res.Violations) == 0 && res.Objects.Len() == 0 {
 			t.Errorf("document %d: nothing came of it", i)
 		}
 	}
@@ -103,7 +103,7 @@ func TestHashKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		var secret, pod string
-		for _, o := range mustRender(t, r, files).Objects {
+		for _, o := range mustRender(t, r, files).Objects.All() {
 			switch o.Ref.String() {
 			case "Secret project-0/secret-0":
 				secret = o.Checksum
@@ -126,11 +126,12 @@ func TestHashKey(t *testing.T) {
 	}
 }
 
-// TestSorted: objects are in the order of waves, then of Ref.
-func TestSorted(t *testing.T) {
+// TestInWaves: objects are in the order of waves, then of Ref.
+func TestInWaves(t *testing.T) {
 	t.Parallel()
 	for where, res := range everything(t) {
-		if !slices.IsSortedFunc(res.Objects, func(a, b plumbline.Object) int {
+		list := plumbline.InWaves(res.Objects)
+		if len(list) != res.Objects.Len() || !slices.IsSortedFunc(list, func(a, b *plumbline.Object) int {
 			if a.Wave != b.Wave {
 				return int(a.Wave - b.Wave)
 			}

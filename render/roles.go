@@ -37,7 +37,7 @@ func (r *Renderer) renderRole(u *unit, p placed[definition.Role]) error {
 		objects = []kubeObject{role, binding}
 	}
 	a := about{origin: p.src.At(d.At), project: d.Project.Value, service: d.Service.Value, control: d.Control}
-	u.objects = make([]plumbline.Object, 0, len(objects))
+	u.objects = make([]*plumbline.Object, 0, len(objects))
 	for _, o := range objects {
 		done, err := r.object(o, a)
 		if err != nil {

@@ -95,7 +95,7 @@ func (a *assembly) renderService(s *resolved, u *unit) error {
 	if len(plumbline.Errors(u.violations)) > 0 {
 		return nil
 	}
-	u.objects = make([]plumbline.Object, 0, 4+4*len(s.versions))
+	u.objects = make([]*plumbline.Object, 0, 4+4*len(s.versions))
 	b := builder{Renderer: a.Renderer, resolved: s, unit: u, control: s.control()}
 	b.common()
 	switch s.mode.Mode {
@@ -178,7 +178,10 @@ func (b *builder) podInput(v *definition.Version) pod.Input {
 			used = append(used, s)
 		}
 	}
-	return pod.Input{Version: v, Secrets: b.secrets, SecretsHash: secret.Hash(b.opts.HashKey, used)}
+	return pod.Input{
+		Version: v, Secrets: b.secrets, SecretsHash: secret.Hash(b.opts.HashKey, used),
+		MetricsProxy: b.opts.Knative.MetricsProxyImage,
+	}
 }
 
 // access calls policy for the service as a whole or, where whitelists differ,

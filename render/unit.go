@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -13,10 +12,9 @@ import (
 // project, a plain object. It never changes; another takes its place.
 type unit struct {
 	inputs     []input
-	objects    []plumbline.Object // sorted
+	objects    []*plumbline.Object // sorted by Ref
 	violations []plumbline.Violation
 	service    *rendered // of services
-	dead       bool      // another took its place, or nothing did
 }
 
 // input is something that a unit depends on: a parsed value, which is the same
@@ -88,17 +86,13 @@ func (u *unit) warn(code string, at plumbline.Origin, message string, related ..
 	u.violations[len(u.violations)-1].Severity = plumbline.SeverityWarning
 }
 
-func compareObjects(a, b plumbline.Object) int {
-	return cmp.Or(cmp.Compare(a.Wave, b.Wave), a.Ref.Compare(b.Ref))
-}
+func compareObjects(a, b *plumbline.Object) int { return a.Ref.Compare(b.Ref) }
 
 // units are the units of the last rendering.
 type units struct {
 	byKey   map[unitKey]*unit
 	faulty  map[unitKey]*unit // those of them with violations
-	removed []*unit           // of the last rendering, since gone
-	added   []*unit           // since then
-	reused  int
+	objects objects           // of all of them
 }
 
 func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[unitKey]*unit{}} }
@@ -108,7 +102,6 @@ func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[u
 func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
 	before = s.byKey[k]
 	if before != nil && slices.Equal(before.inputs, inputs) {
-		s.reused++
 		return before, before, nil
 	}
 	now = &unit{inputs: inputs}
@@ -117,12 +110,10 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 	}
 	slices.SortFunc(now.objects, compareObjects)
 	now.large()
-	s.drop(k)
-	s.byKey[k] = now
-	if len(now.violations) > 0 {
-		s.faulty[k] = now
+	if before != nil {
+		now.keep(before)
 	}
-	s.added = append(s.added, now)
+	s.put(k, now)
 	return now, before, nil
 }
 
@@ -139,22 +130,42 @@ func (u *unit) large() {
 	}
 }
 
+// keep puts the objects of the unit before in the place of equal ones, so that
+// only what changed is another object.
+func (u *unit) keep(before *unit) {
+	for i, o := range u.objects {
+		if n, ok := slices.BinarySearchFunc(before.objects, o, compareObjects); ok && before.objects[n].Same(o) {
+			u.objects[i] = before.objects[n]
+		}
+	}
+}
+
+// put puts a unit in its place.
+func (s *units) put(k unitKey, u *unit) {
+	var gone []*plumbline.Object
+	if before := s.byKey[k]; before != nil {
+		gone = before.objects
+	}
+	s.objects.replace(gone, u.objects)
+	s.byKey[k] = u
+	if delete(s.faulty, k); len(u.violations) > 0 {
+		s.faulty[k] = u
+	}
+}
+
 // drop takes a unit away, if it is there.
 func (s *units) drop(k unitKey) bool {
 	u := s.byKey[k]
 	if u == nil {
 		return false
 	}
-	u.dead = true
-	s.removed = append(s.removed, u)
+	s.objects.replace(u.objects, nil)
 	delete(s.byKey, k)
 	delete(s.faulty, k)
 	return true
 }
 
-// sameRefs tells whether two units have objects of the same names and waves.
+// sameRefs tells whether two units have objects of the same names.
 func sameRefs(a, b *unit) bool {
-	return slices.EqualFunc(a.objects, b.objects, func(x, y plumbline.Object) bool {
-		return x.Wave == y.Wave && x.Ref == y.Ref
-	})
+	return slices.EqualFunc(a.objects, b.objects, func(x, y *plumbline.Object) bool { return x.Ref == y.Ref })
 }

@@ -54,7 +54,7 @@ func everything(t *testing.T) map[string]rendering {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if res.Objects != nil {
+		if res.Objects.Len() > 0 {
 			out[filepath.Base(file)] = rendering{res, s.opts.Knative.Features}
 		}
 	}
@@ -74,7 +74,7 @@ func TestKnativeHasNothingToAdd(t *testing.T) {
 	seen := 0
 	for where, res := range everything(t) {
 		ctx := apis.WithinCreate(config.ToContext(t.Context(), knativeDefaults(t, res.features)))
-		for _, o := range res.Objects {
+		for _, o := range res.Objects.All() {
 			if o.Ref.Group != "serving.knative.dev" {
 				continue
 			}
@@ -141,7 +141,7 @@ func TestEncodingReadsBack(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for where, res := range everything(t) {
-		for _, o := range res.Objects {
+		for _, o := range res.Objects.All() {
 			kind := o.Ref.GroupKind().String()
 			empty := kinds[kind]
 			if empty == nil {
@@ -167,7 +167,7 @@ func TestEncodingReadsBack(t *testing.T) {
 	}
 }
 
-func decode(t *testing.T, o plumbline.Object, into any) {
+func decode(t *testing.T, o *plumbline.Object, into any) {
 	t.Helper()
 	if err := json.Unmarshal(o.Body.Reveal(), into); err != nil {
 		t.Fatalf("%s: %v", o.Ref, err)
@@ -234,7 +234,7 @@ func withoutZeroEnums(v any) any {
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	for where, res := range everything(t) {
-		for _, o := range res.Objects {
+		for _, o := range res.Objects.All() {
 			body := o.Body.Reveal()
 			var v any
 			if err := json.Unmarshal(body, &v); err != nil {

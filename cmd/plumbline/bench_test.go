@@ -146,11 +146,11 @@ func newBenchRenderer(tb testing.TB) *renderer {
 	tb.Helper()
 	e := config.DefaultEnvironment("bench")
 	s := settings{Config: config.Default()}
-	inner, err := newRenderer(s, e, benchKey())
-	if err != nil {
+	r := &renderer{settings: s, environment: e}
+	if err := r.open(benchKey()); err != nil {
 		tb.Fatal(err)
 	}
-	return &renderer{settings: s, environment: e, render: inner}
+	return r
 }
 
 func mustRender(tb testing.TB, r *renderer, s plumbline.Snapshot) {
@@ -186,7 +186,7 @@ func BenchmarkRender(b *testing.B) {
 					mustRender(b, r, first)
 				}
 				reportStats(b, r.last.Stats)
-				b.ReportMetric(float64(len(r.last.Objects)), "objects")
+				b.ReportMetric(float64(r.last.Objects.Len()), "objects")
 			})
 			b.Run("one changed", func(b *testing.B) {
 				r := newBenchRenderer(b)

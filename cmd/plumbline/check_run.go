@@ -103,7 +103,7 @@ func (c *checkRun) definitions(ctx context.Context, env config.Environment, s pl
 		return preflight.Lacks(subject, errs[0].String()+more, "`plumbline validate` in a clone lists all", plumbline.KindInvalid)
 	}
 	c.rendered[env.Name] = r.Result
-	detail := fmt.Sprintf("%s: %s, %s", env.Path, plural(len(r.Services), "service"), plural(len(r.Objects), "object"))
+	detail := fmt.Sprintf("%s: %s, %s", env.Path, plural(len(r.Services), "service"), plural(r.Objects.Len(), "object"))
 	if n := len(r.Violations); n > 0 {
 		return preflight.Warn(subject, detail+", "+plural(n, "warning"), "`plumbline validate` in a clone lists them")
 	}
@@ -198,10 +198,10 @@ func (c *checkRun) kinds(envs []config.Environment) (kinds []plumbline.GroupKind
 		if !ok {
 			return rights.Rendered(), nil
 		}
-		for i := range res.Objects {
-			kinds = append(kinds, res.Objects[i].Ref.GroupKind())
-			if ns := res.Objects[i].Ref.Namespace; ns != "" {
-				namespaces = append(namespaces, ns)
+		kinds = append(kinds, res.Objects.Kinds()...)
+		for ref := range res.Objects.All() {
+			if ref.Namespace != "" {
+				namespaces = append(namespaces, ref.Namespace)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -104,54 +105,48 @@ func (a *app) diffGit(ctx context.Context, dir, revision, base string) ([]differ
 }
 
 // validObjects renders one environment, and fails where it has errors.
-func (a *app) validObjects(ctx context.Context, s settings, dir, revision string) (map[plumbline.Ref]plumbline.Object, error) {
+func (a *app) validObjects(ctx context.Context, s settings, dir, revision string) (plumbline.Objects, error) {
 	rs, err := a.renderings(ctx, s, []string{dir}, revision)
 	if err != nil {
-		return nil, err
+		return plumbline.Objects{}, err
 	}
 	if errs := plumbline.Errors(rs[0].Violations); len(errs) > 0 {
 		for _, v := range errs {
 			a.writeViolation(a.err, v)
 		}
-		return nil, silent{plumbline.Errorf(plumbline.KindInvalid, "render", "invalid definitions")}
+		return plumbline.Objects{}, silent{plumbline.Errorf(plumbline.KindInvalid, "render", "invalid definitions")}
 	}
-	m := map[plumbline.Ref]plumbline.Object{}
-	for _, o := range rs[0].Objects {
-		m[o.Ref] = o
-	}
-	return m, nil
+	return rs[0].Objects, nil
 }
 
-func compare(old, now map[plumbline.Ref]plumbline.Object) ([]difference, error) {
+// compare tells what differs, in the order of Refs.
+func compare(old, now plumbline.Objects) ([]difference, error) {
 	var list []difference
-	for ref, o := range now {
-		was, ok := old[ref]
-		d := difference{Change: plumbline.Change{Ref: ref, Op: plumbline.OpCreate, Origin: o.Origin, Wave: o.Wave, Reason: "new"}}
-		if ok {
-			if string(was.Body.Reveal()) == string(o.Body.Reveal()) {
+	for ref := range old.Diff(now) {
+		was, before := old.Get(ref)
+		is, after := now.Get(ref)
+		var d difference
+		var a, b []byte
+		if before {
+			a = was.Body.Reveal()
+			d.Change = plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: was.Origin, Wave: plumbline.WavePrune, Reason: "no longer defined"}
+		}
+		if after {
+			b = is.Body.Reveal()
+			d.Change = plumbline.Change{Ref: ref, Op: plumbline.OpCreate, Origin: is.Origin, Wave: is.Wave, Reason: "new"}
+		}
+		if before && after {
+			if bytes.Equal(a, b) {
 				continue
 			}
 			d.Op, d.Reason = plumbline.OpConfigure, "changed"
 		}
 		var err error
-		if d.Text, err = textDiff(ref, was.Body.Reveal(), o.Body.Reveal()); err != nil {
+		if d.Text, err = textDiff(ref, a, b); err != nil {
 			return nil, err
 		}
 		list = append(list, d)
 	}
-	for ref, was := range old {
-		if _, ok := now[ref]; ok {
-			continue
-		}
-		text, err := textDiff(ref, was.Body.Reveal(), nil)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, difference{
-			Change: plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: was.Origin, Wave: plumbline.WavePrune, Reason: "no longer defined"}, Text: text,
-		})
-	}
-	slices.SortFunc(list, func(x, y difference) int { return x.Ref.Compare(y.Ref) })
 	return list, nil
 }
 
@@ -183,34 +178,35 @@ func (a *app) diffCluster(ctx context.Context, dir, revision string) (list []dif
 	if err != nil {
 		return nil, err
 	}
-	desired := map[plumbline.Ref]plumbline.Object{}
-	for _, o := range once.renderer.last.Objects {
-		desired[o.Ref] = o
-	}
+	desired := once.renderer.last.Objects
 	changes := slices.DeleteFunc(res.Plan.Changes, func(c plumbline.Change) bool { return c.Op == plumbline.OpKeep })
 	for _, c := range changes {
 		delete(drifted, c.Ref)
 	}
 	for ref, v := range drifted {
-		changes = append(changes, plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Origin: desired[ref].Origin, Wave: desired[ref].Wave, Reason: v.String()})
+		c := plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Reason: v.String()}
+		if o, ok := desired.Get(ref); ok {
+			c.Origin, c.Wave = o.Origin, o.Wave
+		}
+		changes = append(changes, c)
 	}
 	slices.SortFunc(changes, func(x, y plumbline.Change) int { return x.Ref.Compare(y.Ref) })
 	return a.describeChanges(ctx, once, changes, desired)
 }
 
-func (a *app) describeChanges(ctx context.Context, once *oneShot, changes []plumbline.Change, desired map[plumbline.Ref]plumbline.Object) ([]difference, error) {
+func (a *app) describeChanges(ctx context.Context, once *oneShot, changes []plumbline.Change, desired plumbline.Objects) ([]difference, error) {
 	list := make([]difference, 0, len(changes))
 	for _, c := range changes {
 		d := difference{Change: c}
 		var live, then []byte
 		var err error
-		o, wanted := desired[c.Ref]
+		o, wanted := desired.Get(c.Ref)
 		switch {
 		case isSecret(c.Ref): // its body stays where it is
 		case c.Op == plumbline.OpCreate && wanted:
 			then = o.Body.Reveal()
 		case c.Op == plumbline.OpConfigure && wanted:
-			live, then, err = once.Client.Preview(ctx, o)
+			live, then, err = once.Client.Preview(ctx, *o)
 		}
 		if err != nil {
 			return nil, err

@@ -148,11 +148,7 @@ func (a *app) kindsIn(ctx context.Context, s settings, e config.Environment, arg
 		}
 		return nil, silent{plumbline.Errorf(plumbline.KindInvalid, "install", "invalid definitions")}
 	}
-	var kinds []plumbline.GroupKind
-	for i := range r.Objects {
-		kinds = append(kinds, r.Objects[i].Ref.GroupKind())
-	}
-	return kinds, nil
+	return r.Objects.Kinds(), nil
 }
 
 // listenPort is the port of an address; 0 where nothing listens.

@@ -191,6 +191,13 @@ type renderer struct {
 	key         hashKey
 	render      *render.Renderer // nil until the key is known
 	last        render.Result    // for commands that show more of it than a reconciler needs
+	allowed     policies.Allowed // of the last objects
+}
+
+func (r *renderer) open(key []byte) (err error) {
+	r.allowed = policies.Allow(plumbline.Objects{}, nil, r.environment.Allow.Options(r.settings.Namespace))
+	r.render, err = newRenderer(r.settings, r.environment, key)
+	return err
 }
 
 // Render implements reconciler.Renderer.
@@ -200,7 +207,7 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 		if err != nil {
 			return reconciler.Rendered{}, err
 		}
-		if r.render, err = newRenderer(r.settings, r.environment, key); err != nil {
+		if err := r.open(key); err != nil {
 			return reconciler.Rendered{}, err
 		}
 	}
@@ -208,7 +215,10 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 	if err != nil {
 		return reconciler.Rendered{}, err
 	}
-	res.Violations = check(res, r.settings, r.environment)
+	if len(plumbline.Errors(res.Violations)) == 0 {
+		r.allowed = r.allowed.Next(res.Objects, res.Projects)
+		res.Violations = withBreaches(res.Violations, r.allowed)
+	}
 	r.last = res
 	return reconciler.Rendered{Objects: res.Objects, Violations: res.Violations}, nil
 }

@@ -66,7 +66,7 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 			a.note("%s/%s: %s: %s", m.Project, m.Service, m.Mode, m.Why)
 		}
 	}
-	ms, err := manifests(r.Objects, s.projects, f.showSecrets)
+	ms, err := manifests(plumbline.InWaves(r.Objects), s.projects, f.showSecrets)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ type manifest struct {
 	json []byte
 }
 
-func manifests(objects []plumbline.Object, projects []string, showSecrets bool) ([]manifest, error) {
+func manifests(objects []*plumbline.Object, projects []string, showSecrets bool) ([]manifest, error) {
 	ms := make([]manifest, 0, len(objects))
 	for _, o := range objects {
 		if len(projects) > 0 && !slices.Contains(projects, o.Project) {

@@ -16,7 +16,7 @@ import (
 func newRenderer(s settings, e config.Environment, hashKey []byte) (*render.Renderer, error) {
 	return render.New(render.Options{
 		Environment: e.Name,
-		Knative:     render.Knative{Features: s.Knative.Features},
+		Knative:     render.Knative{Features: s.Knative.Features, MetricsProxyImage: s.Knative.MetricsProxyImage},
 		Mesh: render.Mesh{
 			TrustDomain:             s.Mesh.TrustDomain,
 			Gateways:                s.Mesh.Gateways,
@@ -37,11 +37,13 @@ type rendering struct {
 	render.Result
 }
 
-// check adds to the violations what the operator does not allow.
-func check(res render.Result, s settings, e config.Environment) []plumbline.Violation {
-	vs := slices.Clone(res.Violations)
-	vs = append(vs, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace))...)
-	return plumbline.SortViolations(vs)
+// withBreaches adds to violations what the operator does not allow.
+func withBreaches(violations []plumbline.Violation, a policies.Allowed) []plumbline.Violation {
+	breaches := a.Violations()
+	if len(breaches) == 0 {
+		return violations
+	}
+	return plumbline.SortViolations(slices.Concat(violations, breaches))
 }
 
 // renderEnvironment renders what lies in t for e.
@@ -54,8 +56,8 @@ func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environ
 	if err != nil {
 		return rendering{}, err
 	}
-	res.Violations = check(res, s, e)
-	if len(res.Objects) == 0 && len(plumbline.Errors(res.Violations)) == 0 {
+	res.Violations = withBreaches(res.Violations, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace)))
+	if res.Objects.Len() == 0 && len(plumbline.Errors(res.Violations)) == 0 {
 		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.dir, "no definitions; name the directory that holds them")
 	}
 	return rendering{environment: e.Name, Result: res}, nil

@@ -65,7 +65,7 @@ func (a *app) status(ctx context.Context, watch bool) error {
 	return a.inspect(ctx, watch, func(all []inspected) error {
 		list := make([]environmentStatus, 0, len(all))
 		for _, in := range all {
-			list = append(list, statusOf(in.environment, in.Inspection))
+			list = append(list, statusOf(in.environment.Name, in.Inspection))
 		}
 		if a.output == "json" {
 			return writeItems(a.out, "StatusList", list)
@@ -102,7 +102,8 @@ func writeStatus(w io.Writer, list []environmentStatus) error {
 
 // inspected is the inspection of one environment.
 type inspected struct {
-	environment string
+	settings    settings
+	environment config.Environment
 	reconciler.Inspection
 }
 
@@ -122,7 +123,7 @@ func (a *app) inspect(ctx context.Context, watch bool, tell func([]inspected) er
 	var errs []error
 	for _, env := range s.Environments {
 		err := a.inspectOne(ctx, s, env, watch, func(in reconciler.Inspection) error {
-			one := inspected{environment: env.Name, Inspection: in}
+			one := inspected{settings: s, environment: env, Inspection: in}
 			if watch {
 				return tell([]inspected{one})
 			}

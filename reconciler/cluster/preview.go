@@ -11,12 +11,12 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// Preview reads a live object and what an apply of o would make of it, by a
-// dry-run, both as JSON. It is for people who ask for a diff, and refuses
-// Secrets: their bodies are never read.
-func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []byte, err error) {
+// Live reads a live object, and is what an apply of o would send for it, both
+// as JSON. It is for people who ask, and refuses Secrets: their bodies are never
+// read.
+func (c *Client) Live(ctx context.Context, o plumbline.Object) (live, sent []byte, err error) {
 	if o.Ref.Group == "" && o.Ref.Kind == "Secret" {
-		return nil, nil, &plumbline.Error{Op: "preview", Kind: plumbline.KindInternal, Ref: o.Ref, Err: errors.New("the body of a Secret is never read")}
+		return nil, nil, &plumbline.Error{Op: "read", Kind: plumbline.KindInternal, Ref: o.Ref, Err: errors.New("the body of a Secret is never read")}
 	}
 	k, err := c.Kind(ctx, o.Ref.GroupKind(), o.Version)
 	if err != nil {
@@ -31,7 +31,18 @@ func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []
 	if err := json.Unmarshal(live, &m); err != nil {
 		return nil, nil, &plumbline.Error{Op: "read", Ref: o.Ref, Err: err}
 	}
-	body, err := RequestBody(o.Body, Identity{Installation: m.Labels[plumbline.LabelInstallation]})
+	sent, err = RequestBody(o.Body, Identity{Installation: m.Labels[plumbline.LabelInstallation]})
+	return live, sent, err
+}
+
+// Preview reads a live object and what an apply of o would make of it, by a
+// dry-run, both as JSON. It is for people who ask for a diff.
+func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []byte, err error) {
+	live, body, err := c.Live(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := c.Kind(ctx, o.Ref.GroupKind(), o.Version)
 	if err != nil {
 		return nil, nil, err
 	}

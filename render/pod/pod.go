@@ -5,8 +5,6 @@
 package pod
 
 import (
-	"encoding/json"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +33,9 @@ type Input struct {
 	Secrets map[string]*definition.Secret // of the version's project, by id
 	// SecretsHash is the value of AnnotationSecrets; "" where no secret is used.
 	SecretsHash string
+	// MetricsProxy is the image of the container that pushes metrics; "" for
+	// none.
+	MetricsProxy string
 }
 
 // ContainerPorts says how a mode names the ports of a container.
@@ -55,27 +56,12 @@ func Meta(in Input) metav1.ObjectMeta {
 		labels[k] = v
 	}
 	labels[labelInject] = "true"
-	annotations := map[string]string{annotationProxy: proxyConfig(in.Version.Stats)}
+	annotations := scraped()
+	annotations[annotationProxy] = proxyConfig(in.Version.Stats)
 	if in.SecretsHash != "" {
 		annotations[AnnotationSecrets] = in.SecretsHash
 	}
 	return metav1.ObjectMeta{Labels: labels, Annotations: annotations}
-}
-
-// proxyConfig makes Envoy keep the wanted statistics, and the pod wait for it.
-func proxyConfig(prefixes []string) string {
-	b := []byte(`{"holdApplicationUntilProxyStarts":true,"proxyStatsMatcher":{"inclusionPrefixes":[`)
-	for i, p := range prefixes {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		quoted, err := json.Marshal(p)
-		if err != nil { // text always encodes
-			continue
-		}
-		b = append(b, quoted...)
-	}
-	return string(append(b, "]}}"...))
 }
 
 // Spec is the pod. Containers are in the order of the tasks.
@@ -95,6 +81,9 @@ func Spec(in Input, ports ContainerPorts) corev1.PodSpec {
 			c.Ports = append(c.Ports, ports(p))
 		}
 		c.VolumeMounts = mounts.of(t)
+		spec.Containers = append(spec.Containers, c)
+	}
+	if c, ok := metricsProxy(in); ok {
 		spec.Containers = append(spec.Containers, c)
 	}
 	spec.Volumes = mounts.sorted()

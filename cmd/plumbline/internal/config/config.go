@@ -189,8 +189,8 @@ const (
 // Knative is what the cluster's Knative can do.
 type Knative struct {
 	Features          []string `yaml:"features"` // podspec features that are enabled
-	MetricsProxy      string   `yaml:"metricsProxy" only:"stats"`
-	MetricsProxyImage string   `yaml:"metricsProxyImage" only:""`
+	MetricsProxy      string   `yaml:"metricsProxy" only:"stats|container"`
+	MetricsProxyImage string   `yaml:"metricsProxyImage"`
 }
 
 // Mesh is how the cluster's Istio is set up.

@@ -132,6 +132,8 @@ func descriptions() map[string]string {
 		"forge.caFile":     "PEM, instead of the system's authorities",
 
 		"knative.features":             "podspec features that are enabled in the cluster's `config-features`, as `kubernetes.podspec-affinity`",
+		"knative.metricsProxy":         "`stats`: Prometheus reads Envoy's statistics; `container`: one of your own beside every HTTP service pushes them",
+		"knative.metricsProxyImage":    "of that container; it gets MODE, PROJECT, SERVICE and VERSION in its environment",
 		"mesh.trustDomain":             "of the mesh's identities",
 		"mesh.gateways":                "`namespace/service-account`s through which calls come in",
 		"mesh.alwaysAllowedNamespaces": "may call every service",

@@ -76,6 +76,7 @@ func (p *parser) validate(root *yaml.Node, c *Config) {
 	if !dnsLabel.MatchString(c.Namespace) || len(c.Namespace) > 63 {
 		p.errorf(lineOf(root, "namespace"), "namespace: %q is not a namespace's name", c.Namespace)
 	}
+	p.validateKnative(root, c.Knative)
 	for i, g := range c.Mesh.Gateways {
 		if ns, sa, ok := strings.Cut(g, "/"); !ok || ns == "" || sa == "" || strings.Contains(sa, "/") {
 			p.errorf(lineOf(root, "mesh", "gateways"), "mesh.gateways[%d]: %q is not namespace/service-account", i, g)
@@ -99,6 +100,16 @@ func (p *parser) validateSource(root *yaml.Node, c *Config) {
 	}
 	p.duration(root, s.Interval, "interval")
 	p.duration(root, s.Timeout, "timeout")
+}
+
+// validateKnative wants an image of a container, and of nothing else.
+func (p *parser) validateKnative(root *yaml.Node, k Knative) {
+	switch container := k.MetricsProxy == "container"; {
+	case container && k.MetricsProxyImage == "":
+		p.errorf(lineOf(root, "knative", "metricsProxyImage"), "knative.metricsProxyImage: missing: knative.metricsProxy container needs it")
+	case !container && k.MetricsProxyImage != "":
+		p.errorf(lineOf(root, "knative", "metricsProxyImage"), "knative.metricsProxyImage: knative.metricsProxy %s has none", k.MetricsProxy)
+	}
 }
 
 // validateForge wants of a forge with an API what finds it, and of the others
