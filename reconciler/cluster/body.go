@@ -56,14 +56,16 @@ func DisownBody(resourceVersion string, entries []Disown) []byte {
 	return mustJSON(patch)
 }
 
-// RequestBody is the body of an apply: the rendered one with id added. Nothing
-// else of it is decoded.
+// RequestBody is the body of an apply: the rendered one with id added. Only its
+// metadata is decoded; everything else of it is copied.
 func RequestBody(body plumbline.Body, id Identity) ([]byte, error) {
-	var all, md map[string]json.RawMessage
-	if err := json.Unmarshal(body.Reveal(), &all); err != nil {
-		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body is not a JSON object")
+	raw := body.Reveal()
+	start, end, err := metadataOf(raw)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(all["metadata"], &md); err != nil || md == nil {
+	var md map[string]json.RawMessage
+	if err := json.Unmarshal(raw[start:end], &md); err != nil || md == nil {
 		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body has no metadata")
 	}
 	labels := map[string]string{}
@@ -80,12 +82,29 @@ func RequestBody(body plumbline.Body, id Identity) ([]byte, error) {
 	if id.ResourceVersion != "" {
 		md["resourceVersion"] = mustJSON(id.ResourceVersion)
 	}
-	all["metadata"] = mustJSON(md)
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(all); err != nil {
-		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body does not encode")
+	return slices.Concat(raw[:start], mustJSON(md), raw[end:]), nil
+}
+
+// metadataOf finds the value of metadata in the JSON object raw. What follows
+// it is not looked at: the API server does.
+func metadataOf(raw []byte) (start, end int, err error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return 0, 0, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body is not a JSON object")
 	}
-	return buf.Bytes(), nil
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			break
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			break
+		}
+		if key == "metadata" {
+			end := int(d.InputOffset())
+			return end - len(value), end, nil
+		}
+	}
+	return 0, 0, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body has no metadata")
 }

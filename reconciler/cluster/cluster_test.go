@@ -106,6 +106,11 @@ func TestRequestBody(t *testing.T) {
 			t.Errorf("%s, %v\nwant %s", got, err, c.want)
 		}
 	}
+	nested := `{"apiVersion":"v1","data":{"metadata":"{\"name\":\"no\"}"},"kind":"ConfigMap","metadata":{"name":"yes"},"z":[{"metadata":{}}]}`
+	want := strings.Replace(nested, `{"name":"yes"}`, `{"labels":{"plumbline.dev/installation":"i"},"name":"yes"}`, 1)
+	if got, err := RequestBody(plumbline.NewBody([]byte(nested)), Identity{Installation: "i"}); err != nil || string(got) != want {
+		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
 	for _, bad := range []string{canary, `{"kind":"Secret"}`, `{"metadata":{"labels":{"a":{}}}}`, `{"metadata":[]}`, `[]`} {
 		_, err := RequestBody(plumbline.NewBody([]byte(bad)), Identity{})
 		if plumbline.KindOf(err) != plumbline.KindInternal || strings.Contains(fmt.Sprint(err), canary) {
