@@ -16,14 +16,23 @@ import (
 func (r *Reconciler) Run(ctx context.Context) (Result, error) {
 	for {
 		res, err := r.session(ctx)
-		if r.o.Once || !errors.Is(err, state.ErrTaken) {
+		if r.o.Once || (!errors.Is(err, state.ErrTaken) && !errors.Is(err, errRewound)) {
 			return res, err
+		}
+		if errors.Is(err, errRewound) {
+			r.log.Warn("the cluster was restored from an older state; everything is read again")
+			*r = *New(r.o)
+			r.rewound = true
+			continue
 		}
 		// A one-shot apply may have been at it: what it left is where we are.
 		r.log.Warn("the inventory was changed by someone else; it is read again")
 		*r = *New(r.o)
 	}
 }
+
+// errRewound ends a session on a cluster that was restored from a backup.
+var errRewound = errors.New("the cluster is older than it was")
 
 // session is a run from one reading of the inventory to its end.
 func (r *Reconciler) session(ctx context.Context) (Result, error) {
@@ -78,6 +87,9 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 		}
 		if r.taken != nil && !r.o.Once {
 			return last, r.taken
+		}
+		if r.watch.Rewound() {
+			return last, errRewound
 		}
 		r.answer(ctx, last)
 		actAt := r.act(ctx)

@@ -33,6 +33,7 @@ const (
 	reasonNotSynced   = "its kind is not observed yet"
 	reasonTerminating = "it is being deleted; it is made again when it is gone"
 	reasonOrphan      = "no longer in Git"
+	reasonRewound     = "the cluster was restored; the next commit prunes it"
 	reasonNeverMade   = "it was planned and never made"
 )
 

@@ -48,7 +48,14 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			candidates = append(candidates, Candidate{Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared})
 		}
 	}
+	if r.rewound {
+		r.rewound, r.unpruning = false, c.SHA
+	}
 	if len(candidates) == 0 {
+		return
+	}
+	if r.unpruning == c.SHA {
+		r.keepAll(res, candidates)
 		return
 	}
 	from := r.rec.Applied
@@ -74,6 +81,21 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			ch.Op, ch.Reason = plumbline.OpKeep, why
 		}
 	}
+}
+
+// keepAll prunes nothing: what a restored cluster holds may be what someone
+// wanted back.
+func (r *Reconciler) keepAll(res *Result, candidates []Candidate) {
+	var names []string
+	for i := range res.Plan.Changes {
+		if ch := &res.Plan.Changes[i]; ch.Op == plumbline.OpDelete {
+			ch.Op, ch.Reason = plumbline.OpKeep, reasonRewound
+		}
+	}
+	for _, c := range candidates {
+		names = append(names, c.Ref.String())
+	}
+	r.log.Warn("the cluster was restored: these objects are in no definition; the next commit prunes them", keyObjects, names)
 }
 
 // prune deletes what was allowed.

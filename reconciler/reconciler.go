@@ -220,8 +220,12 @@ type Reconciler struct {
 	settled map[plumbline.Ref]time.Time // when a suspect was last settled
 	heals   healed                      // since the deployed commit
 	shifts  shifts
-	gone    gone
-	fresh   found // what was read of objects in this turn of the loop
+	// The cluster was restored from an older state, and no commit was applied
+	// since: nothing is pruned by the first one.
+	rewound   bool
+	unpruning string // that commit
+	gone      gone
+	fresh     found // what was read of objects in this turn of the loop
 	// Objects that left the watch, when the API server did not answer for them.
 	askAgain map[plumbline.Ref]bool
 	askAt    time.Time

@@ -49,6 +49,9 @@ func (r *Reconciler) start(ctx context.Context) error {
 	}
 	if r.rec.Cluster != "" && r.rec.Cluster != uid {
 		r.log.Warn("this is another cluster than the inventory was written on: every record is verified again")
+		r.rewound = true
+	}
+	if r.rewound = r.rewound || l.Rewound; r.rewound {
 		r.forgetRecords()
 	}
 	r.rec.Cluster = uid

@@ -55,7 +55,12 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	c := servers.Cluster(t)
+	return newWorldOn(t, servers.Cluster(t))
+}
+
+// newWorldOn is newWorld on a server that is not shared.
+func newWorldOn(t testing.TB, c *servers.ClusterHandle) *world {
+	t.Helper()
 	suffix := servers.Suffix(t)
 	dyn, err := dynamic.NewForConfig(c.Config())
 	if err != nil {

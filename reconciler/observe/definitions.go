@@ -87,7 +87,8 @@ func (w *Watcher) define(ctx, lifetime context.Context) error {
 				cancel()
 			}
 		},
-		opened: func() {},
+		opened:  func() {},
+		rewound: func() {},
 	}
 	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &definitionStore{w}, cache.ReflectorOptions{Name: definitionKind().String(), Logger: &silent})
 	w.wg.Add(1)

@@ -120,6 +120,11 @@ func (s *store) Replace(list []any, version string) error {
 		return nil
 	}
 	k := s.k
+	if older(version, k.version) {
+		s.w.rewind()
+		clear(k.answers)
+	}
+	k.version = version
 	for ref := range k.answers {
 		if old, ok := k.objects[ref]; ok && newer(old.ResourceVersion, version) {
 			next[ref] = old
@@ -149,8 +154,11 @@ func (s *store) Resync() error { return nil }
 // keeps to itself.
 type reporting struct {
 	cache.ListerWatcherWithContext
-	failed func(error)
-	opened func()
+	failed  func(error)
+	opened  func()
+	rewound func()
+
+	broken bool // the watch could not be opened when it was tried last
 }
 
 // List implements cache.ListerWatcher, which nothing calls any more.
@@ -174,10 +182,15 @@ func (r *reporting) ListWithContext(ctx context.Context, o metav1.ListOptions) (
 
 // WatchWithContext implements cache.ListerWatcherWithContext.
 func (r *reporting) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	if r.broken && o.SendInitialEvents == nil && r.rewoundTo(ctx, o.ResourceVersion) {
+		r.rewound()
+		return nil, apierrors.NewResourceExpired("the cluster is older than it was")
+	}
 	w, err := r.ListerWatcherWithContext.WatchWithContext(ctx, o)
 	if o.SendInitialEvents != nil && apierrors.IsInvalid(err) {
 		return nil, err // an API server that does not stream lists; the reflector asks for one next
 	}
+	r.broken = err != nil
 	if err != nil {
 		r.failed(err)
 		return nil, err

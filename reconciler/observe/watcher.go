@@ -57,6 +57,7 @@ type Watcher struct {
 	dirty    map[plumbline.Ref]bool
 	synced   chan struct{} // closed and renewed whenever a kind's state changes
 	defs     definitions
+	rewound  bool
 	moved    chan struct{} // closed and renewed whenever an object changes and someone awaits it
 }
 
@@ -65,6 +66,7 @@ type kind struct {
 	cancel  context.CancelFunc
 	objects map[plumbline.Ref]drift.Observation
 	answers map[plumbline.Ref]bool // of objects are responses that the watch has not shown yet
+	version string                 // of the newest list
 	listed  bool                   // a whole list was seen
 	synced  bool                   // and nothing says that it is out of date
 	err     error                  // the last reason why the kind is not synced
@@ -256,6 +258,11 @@ func (w *Watcher) run(lifetime context.Context, served cluster.Kind, before *kin
 		ListerWatcherWithContext: w.opts.Source.ListWatch(served, selector),
 		failed:                   func(err error) { w.failed(gk, err) },
 		opened:                   func() { w.opened(gk) },
+		rewound: func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.rewind()
+		},
 	}
 	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &store{w: w, k: k}, cache.ReflectorOptions{Name: gk.String(), Logger: &silent})
 	w.wg.Add(1)

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/plumbline-dev/plumbline"
@@ -69,6 +70,9 @@ type Loaded struct {
 	// Damaged says what of the inventory could not be read; its objects are
 	// unknown, so nothing of them may be pruned.
 	Damaged error
+	// Rewound says that this Store has seen newer state than the cluster has:
+	// the cluster was restored from an older one.
+	Rewound bool
 }
 
 // Load reads the whole state: one list.
@@ -78,6 +82,10 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		return Loaded{}, classify("read inventory", err)
 	}
 	out := Loaded{Inventory: NewInventory()}
+	for _, version := range s.versions {
+		c, err := resourceversion.CompareResourceVersion(list.ResourceVersion, version)
+		out.Rewound = out.Rewound || (err == nil && c < 0)
+	}
 	clear(s.versions)
 	clear(s.parts)
 	var damaged []error
