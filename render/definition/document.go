@@ -31,9 +31,10 @@ type Document struct {
 const annotationOrigin = "config.kubernetes.io/origin"
 
 // Parse reads one document.
-func Parse(text []byte) *Document {
+func Parse(text []byte) *Document { return parse(text, &reader{}) }
+
+func parse(text []byte, r *reader) *Document {
 	d := &Document{}
-	r := &reader{}
 	if root := load(text, &r.problems); root != nil {
 		d.read(r, root, 0)
 	}

@@ -24,6 +24,9 @@ const (
 type reader struct {
 	problems
 	form Form
+	// observe, where it is set, is told of the keys that a mapping may have and of
+	// each that it has.
+	observe func(form Form, what string, known []string, key string)
 	// private is set while values may be secret: no message shows them then.
 	private bool
 }
@@ -39,6 +42,9 @@ func (r *reader) mapping(n *yaml.Node, what string, known []string, read func(ke
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], resolve(n.Content[i+1])
+		if r.observe != nil {
+			r.observe(r.form, what, known, k.Value)
+		}
 		if k.Tag == mergeTag {
 			r.merge(n, v, what, known, read)
 			continue
