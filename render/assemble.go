@@ -259,14 +259,16 @@ func (a *assembly) result() Result {
 // withoutDerived drops what is said of a service's mode where its file has
 // errors of its own: a port that is not understood is no port, which is a
 // reason for another mode, and so for a second complaint about one mistake.
+// Likewise, what Knative says of a place of which we said something already.
 func withoutDerived(vs []plumbline.Violation) []plumbline.Violation {
-	faulty := map[string]bool{}
+	faulty, said := map[string]bool{}, map[plumbline.Origin]bool{}
 	for _, v := range vs {
 		if v.Severity == plumbline.SeverityError && !definition.OfMode(v.Code) {
 			faulty[v.Origin.Path] = true
+			said[v.Origin] = said[v.Origin] || v.Code != definition.CodeKnative
 		}
 	}
 	return slices.DeleteFunc(vs, func(v plumbline.Violation) bool {
-		return definition.OfMode(v.Code) && faulty[v.Origin.Path]
+		return definition.OfMode(v.Code) && faulty[v.Origin.Path] || v.Code == definition.CodeKnative && said[v.Origin]
 	})
 }

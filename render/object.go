@@ -138,6 +138,7 @@ func (r *Renderer) renderPlain(u *unit, p placed[definition.Plain]) error {
 		return plumbline.Errorf(plumbline.KindInternal, "render "+a.origin.String(), "%w", err)
 	}
 	u.objects = append(u.objects, r.finish(d.Ref, d.Version, body, a))
+	r.checkPlainKnative(u, p, body)
 	return nil
 }
 

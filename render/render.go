@@ -19,6 +19,7 @@ import (
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/encode"
 	"github.com/plumbline-dev/plumbline/render/istio"
+	"github.com/plumbline-dev/plumbline/render/knative"
 )
 
 // Options say for which environment, and for what kind of cluster, is
@@ -106,8 +107,10 @@ type Stats struct {
 type Renderer struct {
 	opts Options
 	mesh istio.Mesh
-	enc  *encode.Encoder
-	buf  []byte // of the encoder
+	// rules are those of Knative.
+	rules *knative.Rules
+	enc   *encode.Encoder
+	buf   []byte // of the encoder
 	state
 }
 
@@ -144,8 +147,13 @@ func New(opts Options) (*Renderer, error) {
 			return nil, plumbline.Errorf(plumbline.KindUsage, "set up rendering", "gateway %q: expected <namespace>/<service account>", g)
 		}
 	}
+	rules, err := knative.NewRules(opts.Knative.Features)
+	if err != nil {
+		return nil, plumbline.Errorf(plumbline.KindInternal, "set up rendering", "%w", err)
+	}
 	r := &Renderer{
 		opts:  opts,
+		rules: rules,
 		enc:   encode.New(),
 		state: newState(),
 		mesh: istio.Mesh{

@@ -97,6 +97,9 @@ func (a *assembly) renderService(s *resolved, u *unit) error {
 	}
 	u.objects = make([]*plumbline.Object, 0, 4+4*len(s.versions))
 	b := builder{Renderer: a.Renderer, resolved: s, unit: u, control: s.control()}
+	if before := a.units.byKey[unitKey{kind: "service", name: s.name}]; before != nil {
+		b.judged = before.judged
+	}
 	b.common()
 	switch s.mode.Mode {
 	case ModeDeployment:
@@ -131,6 +134,7 @@ type builder struct {
 	*resolved
 	unit    *unit
 	control definition.Control
+	judged  []judgement // the last time
 	err     error
 }
 
@@ -255,7 +259,8 @@ func (b *builder) policyAbout(versions []placed[definition.Version]) about {
 
 func (b *builder) knative() {
 	for _, v := range b.versions {
-		b.add(knative.Service(b.podInput(v.def)), version(v))
+		ksvc := knative.Service(b.podInput(v.def))
+		b.addKnative(ksvc, version(v), versionField{v, ksvc, b.secrets}.origin)
 	}
 	b.access(func(a istio.Access, versions []placed[definition.Version]) {
 		b.add(b.mesh.KnativePolicy(a, b.scalesToZero()), b.policyAbout(versions))
@@ -269,7 +274,8 @@ func (b *builder) knative() {
 		}
 	})
 	if b.mode.Mode == ModeKnative {
-		b.add(knative.Route(b.name.project, b.name.id, b.shares()), b.traffic())
+		at := b.traffic()
+		b.addKnative(knative.Route(b.name.project, b.name.id, b.shares()), at, func(string) plumbline.Origin { return at.origin })
 		return
 	}
 	b.reach(func(p definition.Port) []deployment.Endpoint {

@@ -15,6 +15,7 @@ type unit struct {
 	objects    []*plumbline.Object // sorted by Ref
 	violations []plumbline.Violation
 	service    *rendered // of services
+	judged     []judgement
 }
 
 // input is something that a unit depends on: a parsed value, which is the same

@@ -101,6 +101,8 @@ const (
 	CodeProbe = "PL4014"
 	// CodeAffinity: an affinity that says nothing, or too much.
 	CodeAffinity = "PL4015"
+	// CodeKnative: what Knative's own validation refuses.
+	CodeKnative = "PL4016"
 
 	// CodeUnknownSecret: a secret that nobody defines.
 	CodeUnknownSecret = "PL5001"
@@ -161,6 +163,8 @@ const (
 	CodePlainNull = "PL9002"
 	// CodePlainReserved: a plain object with a label that Plumbline sets.
 	CodePlainReserved = "PL9003"
+	// CodePlainKnative: a plain object that Knative's own validation refuses.
+	CodePlainKnative = "PL9004"
 )
 
 // OfMode tells whether a code is about the mode that a service runs in.

@@ -1,7 +1,7 @@
 // Package knative makes the Knative objects of a service: a Service for every
-// version and the Route that splits calls between them. They are rendered with
-// every default that Knative's webhook would add, so that applying them twice
-// changes nothing.
+// version and the Route that splits calls between them. Rules, which are
+// Knative's own code, add every default that Knative's webhook would add, so
+// that applying the objects twice changes nothing; and say what it would refuse.
 package knative
 
 import (
@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -20,7 +19,7 @@ const (
 	apiVersion      = "serving.knative.dev/v1"
 	labelVisibility = "networking.knative.dev/visibility"
 	clusterLocal    = "cluster-local"
-	timeoutSeconds  = 300
+	defaultPeriod   = 10  // seconds between two probes, as Kubernetes has it
 	defaultCoolDown = 120 // seconds from the last call to zero, as Space Cloud has it
 )
 
@@ -49,7 +48,7 @@ func IsReservedEnv(name string, serving bool) bool {
 	return serving && name == "PORT"
 }
 
-// Service is the Knative Service of a version.
+// Service is the Knative Service of a version, without Knative's defaults.
 func Service(in pod.Input) *servingv1.Service {
 	v := in.Version
 	labels := pod.Selector(v)
@@ -58,7 +57,7 @@ func Service(in pod.Input) *servingv1.Service {
 	scaling(v, meta.Annotations)
 	spec := pod.Spec(in, containerPort)
 	for i := range spec.Containers {
-		readiness(&spec.Containers[i])
+		readiness(spec.Containers[i].ReadinessProbe)
 	}
 	return &servingv1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: "Service"},
@@ -66,38 +65,17 @@ func Service(in pod.Input) *servingv1.Service {
 		Spec: servingv1.ServiceSpec{
 			ConfigurationSpec: servingv1.ConfigurationSpec{Template: servingv1.RevisionTemplateSpec{
 				ObjectMeta: meta,
-				Spec: servingv1.RevisionSpec{
-					PodSpec:              spec,
-					ContainerConcurrency: pointer(int64(0)),
-					TimeoutSeconds:       pointer(int64(timeoutSeconds)),
-				},
-			}},
-			RouteSpec: servingv1.RouteSpec{Traffic: []servingv1.TrafficTarget{
-				{LatestRevision: pointer(true), Percent: pointer(int64(100))},
+				Spec:       servingv1.RevisionSpec{PodSpec: spec},
 			}},
 		},
 	}
 }
 
-// readiness writes down what Knative's webhook would add to the probe of a
-// container, and to the serving one without a probe.
-func readiness(c *corev1.Container) {
-	p := c.ReadinessProbe
-	switch {
-	case p == nil && len(c.Ports) == 0:
-		return
-	case p == nil:
-		p = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(0)}}}
-		c.ReadinessProbe = p
-	case p.PeriodSeconds == 0:
-		p.PeriodSeconds = 10 // Knative's own probing, several times a second, has no thresholds
-	}
-	p.SuccessThreshold = max(p.SuccessThreshold, 1)
-	if p.PeriodSeconds > 0 {
-		p.TimeoutSeconds = max(p.TimeoutSeconds, 1)
-		if p.FailureThreshold == 0 {
-			p.FailureThreshold = 3
-		}
+// readiness keeps the kubelet's way of asking: Knative takes a probe without a
+// period for its own, several times a second, which has no thresholds.
+func readiness(p *corev1.Probe) {
+	if p != nil && p.PeriodSeconds == 0 {
+		p.PeriodSeconds = defaultPeriod
 	}
 }
 

@@ -77,6 +77,11 @@ func contents() []Entry {
 			"An affinity says by its expressions which nodes or pods are meant, and by the sign of its weight whether near or away.",
 			"Write what the message asks for. Of nodes, keep away by one expression each; labels of pods have no Gt and Lt.",
 		},
+		{
+			"PL4016", "A service that Knative refuses",
+			"The definition is well formed, and Knative's own validation, which is asked about each of its objects, says no: applying it would fail. The message ends with the field of the Knative object.",
+			"Change the line that the message names. If the field is one that your Knative allows by a feature flag, declare the flag in `knative.features`.",
+		},
 	}
 }
 
@@ -241,6 +246,11 @@ func plain() []Entry {
 			"PL9003", "A plain object that uses what is Plumbline's own",
 			"Labels of `plumbline.dev/` say whose an object is. One that is written by hand would claim an object for another environment, or hide it.",
 			"Remove it; Plumbline adds its labels itself.",
+		},
+		{
+			"PL9004", "A plain Knative object that Knative refuses",
+			"Knative's own validation, which is asked about each Knative object of version `v1`, says no: applying it would fail. The message ends with the field.",
+			"Correct the field. If it is one that your Knative allows by a feature flag, declare the flag in `knative.features`.",
 		},
 	}
 }
