@@ -32,6 +32,11 @@ SERVERS_PKG := github.com/plumbline-dev/plumbline/fixtures/servers
 WITH_SERVERS = go list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}{{range .XTestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}' ./... \
 	| sed -n 's|^$(SERVERS_PKG) ||p' | sort -u
 
+# Those that need Knative get an API server of their own: its webhooks refuse
+# what other packages' tests write.
+WITH_KNATIVE = git grep -l 'servers\.Knative(' -- '*_test.go' | xargs -r -n 1 dirname | sort -u \
+	| sed 's|^|github.com/plumbline-dev/plumbline/|'
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -52,20 +57,30 @@ devcluster: ## Build bin/devcluster, a Kubernetes API server, and bin/kubectl (m
 devforge: ## Build bin/devforge, a Gitea (minutes, once)
 	@$(SERVER) devforge
 
+.PHONY: devknative
+devknative: ## Build bin/devknative, Knative's webhook and controller (minutes, once)
+	@$(SERVER) knative-webhook devknative
+
 .PHONY: demo
 demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=script plays it by itself
 	go run ./fixtures/demo
 
 .PHONY: test
-test: doctor devcluster devforge ## Run all tests, with the race detector, against one API server and one Gitea
+test: doctor devcluster devforge devknative ## Run all tests, with the race detector, against one API server and one Gitea
 	@set -e; \
 	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
 	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
+	knative=$$($(WITH_KNATIVE)); \
+	served=$$(printf '%s\n' $$served | grep -vxF -e "$${knative:-none}"); \
 	echo "go test -race: packages without servers"; \
 	go test -race $$pure; \
 	if [ -n "$$served" ]; then \
 		echo "go test -race: packages with servers"; \
 		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 -timeout 40m $$served; \
+	fi; \
+	if [ -n "$$knative" ]; then \
+		echo "go test -race: packages with Knative"; \
+		bin/devcluster -- bin/devknative -- go test -race -p 1 -count=1 -timeout 40m $$knative; \
 	fi
 	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "go test: $$module"; \
