@@ -7,40 +7,31 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/tools/txtar"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
-	"github.com/plumbline-dev/plumbline/render/overlay"
 )
-
-const goldenDir = "../fixtures/golden"
 
 // TestGolden renders the input of each archive in fixtures/golden and compares
 // with the sections that begin with out/. UPDATE=1 rewrites them.
-//
-// The archive's comment may set options, one a line: "keda: true", "strict:
-// true", "always: NAMESPACE", "hashkey: KEY", "overlay: true", "feature: NAME",
-// "metricsproxy: IMAGE",
-// "show: KIND" (only objects of these kinds are compared), "dir: DIR".
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, file := range goldenFiles(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+	for _, c := range golden.Cases(t) {
+		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			archive := readGolden(t, file)
-			got := renderArchive(t, archive)
+			archive := c.Archive
+			got := renderArchive(t, c)
 			if os.Getenv("UPDATE") != "" {
-				if err := os.WriteFile(file, txtar.Format(got), 0o644); err != nil {
+				if err := os.WriteFile(c.Path, txtar.Format(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return
@@ -56,8 +47,8 @@ func TestGolden(t *testing.T) {
 func TestEveryCodeHasACase(t *testing.T) {
 	t.Parallel()
 	shown := map[string]bool{}
-	for _, file := range goldenFiles(t) {
-		for _, f := range readGolden(t, file).Files {
+	for _, c := range golden.Cases(t) {
+		for _, f := range c.Archive.Files {
 			if f.Name != "out/violations" {
 				continue
 			}
@@ -103,94 +94,10 @@ func codes(t *testing.T) map[string]string {
 	return out
 }
 
-func goldenFiles(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob(goldenDir + "/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no archives in %s: %v", goldenDir, err)
-	}
-	return files
-}
-
-func readGolden(t *testing.T, file string) *txtar.Archive {
-	t.Helper()
-	archive, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return archive
-}
-
-// settings are what an archive's comment says.
-type settings struct {
-	opts render.Options
-	dir  string
-	show []string
-}
-
-func readSettings(t *testing.T, comment []byte) settings {
-	t.Helper()
-	s := settings{opts: render.Options{Environment: "test"}, dir: "."}
-	for line := range strings.Lines(string(comment)) {
-		key, value, found := strings.Cut(strings.TrimSpace(line), ": ")
-		if !found || strings.Contains(key, " ") || strings.ToLower(key) != key {
-			continue
-		}
-		switch key {
-		case "keda":
-			s.opts.KEDA = value == "true"
-		case "strict":
-			s.opts.Mesh.StrictUpstreams = value == "true"
-		case "always":
-			s.opts.Mesh.AlwaysAllowedNamespaces = append(s.opts.Mesh.AlwaysAllowedNamespaces, value)
-		case "feature":
-			s.opts.Knative.Features = append(s.opts.Knative.Features, value)
-		case "metricsproxy":
-			s.opts.Knative.MetricsProxyImage = value
-		case "hashkey":
-			s.opts.HashKey = []byte(value)
-		case "overlay":
-			s.opts.Overlay = overlay.Build
-		case "show":
-			s.show = append(s.show, value)
-		case "dir":
-			s.dir = value
-		default:
-			t.Fatalf("unknown setting %q", key)
-		}
-	}
-	return s
-}
-
-// inputs are the files of an archive, with the stand-ins that text cannot
-// spell written out.
-func inputs(archive *txtar.Archive) fstest.MapFS {
-	spelled := strings.NewReplacer(
-		"{{BOM}}", "\ufeff", "{{CR}}", "\r", "{{TAB}}", "\t", "{{INVALID}}", "\xff\xfe",
-		"{{DEEP}}", strings.Repeat("[", 150)+strings.Repeat("]", 150),
-		"{{LONG}}", strings.Repeat("x", 3<<20), "{{MEBIBYTE}}", strings.Repeat("x", 1<<20+1),
-	)
-	files := fstest.MapFS{}
-	for _, f := range archive.Files {
-		if !strings.HasPrefix(f.Name, "out/") {
-			files[f.Name] = &fstest.MapFile{Data: []byte(spelled.Replace(string(f.Data)))}
-		}
-	}
-	return files
-}
-
 // renderArchive is the archive with its out/ sections as they should be.
-func renderArchive(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+func renderArchive(t *testing.T, c golden.Case) *txtar.Archive {
 	t.Helper()
-	s := readSettings(t, archive.Comment)
-	r, err := render.New(s.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := r.Render(t.Context(), inputs(archive), s.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	archive, res := c.Archive, c.Render(t)
 	out := &txtar.Archive{Comment: archive.Comment}
 	for _, f := range archive.Files {
 		if !strings.HasPrefix(f.Name, "out/") {
@@ -204,7 +111,7 @@ func renderArchive(t *testing.T, archive *txtar.Archive) *txtar.Archive {
 	}
 	section("violations", violationsText(res))
 	section("skipped", skippedText(res))
-	section("objects", objectsText(t, res, s.show))
+	section("objects", objectsText(t, res, c.Show))
 	return out
 }
 

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/definition"
 )
@@ -34,8 +35,8 @@ func sameResult(a, b render.Result) string {
 func pool(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, file := range goldenFiles(t) {
-		for name, f := range inputs(readGolden(t, file)) {
+	for _, c := range golden.Cases(t) {
+		for name, f := range c.Files() {
 			if len(f.Data) > 1<<16 || strings.Contains(name, "kustomization") || strings.Contains(name, "chart/") || name == "bomb.yaml" {
 				continue
 			}

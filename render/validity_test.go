@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
 )
 
@@ -43,19 +43,10 @@ func everything(t *testing.T) map[string]rendering {
 		t.Fatal(err)
 	}
 	out := map[string]rendering{"shop": {Result: shop}}
-	for _, file := range goldenFiles(t) {
-		archive := readGolden(t, file)
-		s := readSettings(t, archive.Comment)
-		r, err := render.New(s.opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := r.Render(t.Context(), inputs(archive), s.dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, c := range golden.Cases(t) {
+		res := c.Render(t)
 		if res.Objects.Len() > 0 {
-			out[filepath.Base(file)] = rendering{res, s.opts.Knative.Features}
+			out[c.Name] = rendering{res, c.Options.Knative.Features}
 		}
 	}
 	return out
