@@ -165,6 +165,7 @@ func waitKind(err error) plumbline.Kind {
 func (r *Reconciler) planInput(c plumbline.Commit, objects plumbline.Objects) planInput {
 	return planInput{
 		Environment: r.o.Environment, Revision: c.SHA, Installation: r.installation,
+		Rebuild: r.rebuild,
 		Desired: objects, Inventory: r.inv, Adopt: r.o.Adopt,
 		Observed: r.watch.Get,
 		Synced:   func(gk plumbline.GroupKind) bool { ok, _ := r.watch.Synced(gk); return ok },

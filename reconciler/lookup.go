@@ -65,11 +65,12 @@ func (r *Reconciler) standing(o *plumbline.Object, live drift.Observation) (plum
 		return plumbline.OpConfigure, reasonDrift
 	case live.Deleting:
 		return plumbline.OpSkip, reasonTerminating
-	case !owned && r.ours(live):
-		return plumbline.OpConfigure, reasonUncertain
-	default:
-		return planInput{Adopt: r.o.Adopt, Installation: r.installation, Environment: r.o.Environment}.foreign(o, live)
 	}
+	in := planInput{Adopt: r.o.Adopt, Installation: r.installation, Environment: r.o.Environment, Rebuild: r.rebuild}
+	if !owned && in.claims(listed, live) {
+		return plumbline.OpConfigure, reasonUncertain
+	}
+	return in.foreign(o, live)
 }
 
 // lookup reads the metadata of refs: a read each when they are few, one list of

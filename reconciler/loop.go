@@ -187,7 +187,7 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		r.tellOrphans()
 	}
 	if res.begun && res.Err == nil {
-		r.good = h.commit
+		r.good, r.rebuild = h.commit, false
 		if r.rec.Good != h.commit.SHA {
 			r.rec.Good, r.recordDirty = h.commit.SHA, true
 		}

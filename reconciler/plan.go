@@ -18,6 +18,10 @@ type planInput struct {
 	Observed     func(plumbline.Ref) (drift.Observation, bool)
 	Synced       func(plumbline.GroupKind) bool
 	Adopt        bool // the operator allows adoption
+	// Rebuild says that the inventory was lost: what carries our marks is taken
+	// for ours. Otherwise only what was written down is: a backup tool copies
+	// marks too.
+	Rebuild bool
 }
 
 // Reasons of changes.
@@ -72,7 +76,7 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 	case listed && e.Owned() && seen.UID != e.UID:
 		return in.foreign(o, seen)
 	case !listed || !e.Owned():
-		if seen.Ours(in.Installation, in.Environment) {
+		if in.claims(listed, seen) {
 			return plumbline.OpConfigure, reasonUncertain
 		}
 		return in.foreign(o, seen)
@@ -93,6 +97,12 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 	default:
 		return plumbline.OpConfigure, reasonDrift
 	}
+}
+
+// claims tells whether a live object that the inventory does not own is ours:
+// its create was planned, or nobody knows what was.
+func (in planInput) claims(listed bool, seen drift.Observation) bool {
+	return (listed || in.Rebuild) && seen.Ours(in.Installation, in.Environment)
 }
 
 // foreign decides on a live object that is not ours.

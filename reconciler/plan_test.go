@@ -59,7 +59,10 @@ func TestPlan(t *testing.T) {
 		{name: "changed in Git", entry: &stale, live: observed(settings, "u", "1"), want: "configure: " + reasonContent},
 		{name: "an earlier run was killed", entry: &uncertain, live: observed(settings, "u", "1"), want: "configure: " + reasonUncertain},
 		{name: "an earlier create was killed", entry: &planned, live: observed(settings, "u", "1"), want: "configure: " + reasonUncertain},
-		{name: "the inventory was lost", live: observed(settings, "u", "1"), want: "configure: " + reasonUncertain},
+		{name: "the inventory was lost", live: observed(settings, "u", "1"), change: func(in *planInput) {
+			in.Rebuild = true
+		}, want: "configure: " + reasonUncertain},
+		{name: "a copy of ours where we never were", live: observed(settings, "v", "1"), want: "conflict: " + reasonForeign},
 		{name: "terminating", entry: &owned, live: terminating, want: "skip: " + reasonTerminating},
 		{name: "someone else's", live: theirs(settings, "v"), want: "conflict: " + reasonForeign},
 		{name: "someone else's in our place", entry: &owned, live: theirs(settings, "v"), want: "conflict: " + reasonForeign},

@@ -203,6 +203,7 @@ type Reconciler struct {
 	inv          *state.Inventory
 	rec          state.Record
 	lost         bool      // the inventory was missing or damaged, and no commit was applied since
+	rebuild      bool      // it was, and no commit was applied as a whole since
 	recordDirty  bool      // the record differs from the one that is saved
 	healDirty    bool      // verified records of heals are not saved
 	saved        time.Time // of the last save

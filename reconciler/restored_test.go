@@ -13,8 +13,8 @@ import (
 	"github.com/plumbline-dev/plumbline/fixtures/servers"
 )
 
-// awaitValue waits until the live settings are of a color. The API server may
-// be away meanwhile.
+// awaitValue waits until a path of a live ConfigMap holds want. The API server
+// may be away meanwhile.
 func (w *world) awaitValue(t *testing.T, name, path, want string) {
 	t.Helper()
 	poll(t, func(ctx context.Context) bool {

@@ -59,11 +59,13 @@ func shifting(n int, now *time.Time) (*Reconciler, *[]Event) {
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return *now },
 		Progress: func(e Event) { told = append(told, e) },
 	})
+	var desired []*plumbline.Object
 	for i := range n {
 		ref := plumbline.Ref{Kind: "Widget", Name: fmt.Sprint(i)}
 		r.inv.Put(state.Entry{Ref: ref, UID: ref.Name})
-		r.desired[ref] = plumbline.Object{Ref: ref}
+		desired = append(desired, &plumbline.Object{Ref: ref})
 	}
+	r.desired = plumbline.ObjectsOf(desired...)
 	return r, &told
 }
 

@@ -30,6 +30,7 @@ func (r *Reconciler) start(ctx context.Context) error {
 		return err
 	}
 	r.inv, r.rec, r.lost = l.Inventory, l.Record, !l.Found || l.Damaged != nil
+	r.rebuild = r.lost
 	if l.Damaged != nil {
 		r.log.Error("the inventory is damaged: what of it cannot be read is never pruned", keyErr, l.Damaged)
 	}
@@ -110,7 +111,7 @@ func (r *Reconciler) tellOrphans() {
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		r.log.Warn("the inventory was lost: these objects are ours and in no definition; they are left alone", keyObjects, names)
+		r.log.Warn("the inventory was lost: these objects carry our marks and are in no definition; they are left alone", keyObjects, names)
 	}
 }
 
