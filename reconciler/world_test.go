@@ -44,6 +44,7 @@ type world struct {
 	dynamic dynamic.Interface
 	config  *rest.Config
 	tune    func(*reconciler.Options)
+	client  cluster.Options // Timeout and Silence of the processes
 	// between, if set, stands between the processes and the API server.
 	between func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
 }
@@ -114,7 +115,9 @@ func (w *world) options() reconciler.Options {
 			return between(r, func() (*http.Response, error) { return next.RoundTrip(r) })
 		})
 	})
-	client, err := cluster.New(cluster.Options{Config: config, Version: "test", UserAgent: " " + w.suffix})
+	client, err := cluster.New(cluster.Options{
+		Config: config, Version: "test", UserAgent: " " + w.suffix, Timeout: w.client.Timeout, Silence: w.client.Silence,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -321,15 +321,25 @@ func (c *Client) Delete(ctx context.Context, ref plumbline.Ref, version string, 
 		SetHeader("Accept", acceptMetadata+",application/json").
 		SetHeader("Content-Type", "application/json").
 		Body(mustJSON(opts)))
-	if err := res.Error(); err != nil {
+	obj, err := res.Get()
+	if err != nil {
 		return nil, Classify("delete", ref, err)
 	}
-	if obj, err := res.Get(); err == nil {
-		if p, ok := obj.(*metav1.PartialObjectMetadata); ok && p.DeletionTimestamp != nil {
-			return &p.ObjectMeta, nil
+	switch o := obj.(type) {
+	case *metav1.Status:
+		return nil, nil
+	case *metav1.PartialObjectMetadata:
+		switch {
+		case !about(o, ref):
+			return nil, &plumbline.Error{Op: "delete", Ref: ref, Err: errOther}
+		case o.DeletionTimestamp != nil:
+			return &o.ObjectMeta, nil
+		default:
+			return nil, nil
 		}
+	default:
+		return nil, &plumbline.Error{Op: "delete", Ref: ref, Err: fmt.Errorf("the API server answered with %T", obj)}
 	}
-	return nil, nil
 }
 
 // Get reads the metadata of one object.
@@ -383,8 +393,15 @@ func metaOf(ref plumbline.Ref, r rest.Result) (*metav1.ObjectMeta, error) {
 	if !ok {
 		return nil, fmt.Errorf("the API server answered with %T, not metadata", obj)
 	}
-	if p.Name != ref.Name || p.Namespace != ref.Namespace || p.UID == "" {
-		return nil, errors.New("the API server answered about another object")
+	if !about(p, ref) {
+		return nil, errOther
 	}
 	return &p.ObjectMeta, nil
+}
+
+// errOther is of an answer that must have come from elsewhere.
+var errOther = errors.New("the API server answered about another object")
+
+func about(p *metav1.PartialObjectMetadata, ref plumbline.Ref) bool {
+	return p.Name == ref.Name && p.Namespace == ref.Namespace && p.UID != ""
 }
