@@ -99,13 +99,13 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	if ctx.Err() == nil {
 		res.Outcomes = append(res.Outcomes, r.prune(ctx, res.Prune)...)
 	}
-	res.Err = r.unfinished(res)
+	res.Err = r.unfinished(ctx, res)
 	return res
 }
 
 // unfinished joins what keeps a run from being done, and notes of each object
 // when it is tried again.
-func (r *Reconciler) unfinished(res Result) error {
+func (r *Reconciler) unfinished(ctx context.Context, res Result) error {
 	var errs []error
 	before := r.head.tries
 	r.head.tries = tries{}
@@ -135,7 +135,7 @@ func (r *Reconciler) unfinished(res Result) error {
 			case reasonUnread:
 				left(c.Ref, &plumbline.Error{Origin: c.Origin, Err: res.unread[c.Ref]})
 			default:
-				left(c.Ref, r.skipped(c))
+				left(c.Ref, r.skipped(ctx, c))
 			}
 		}
 	}
@@ -146,12 +146,15 @@ func (r *Reconciler) unfinished(res Result) error {
 }
 
 // skipped is the error of a change that has to wait.
-func (r *Reconciler) skipped(c plumbline.Change) error {
+func (r *Reconciler) skipped(ctx context.Context, c plumbline.Change) error {
 	_, why := r.watch.Synced(c.Ref.GroupKind())
+	if c.Reason == reasonNotSynced && why == nil {
+		_, why = r.o.Client.Kind(ctx, c.Ref.GroupKind(), "") // not served, perhaps
+	}
 	if c.Reason != reasonNotSynced || why == nil {
 		why = errors.New(c.Reason)
 	}
-	return &plumbline.Error{Op: "apply", Kind: waitKind(why), Ref: c.Ref, Origin: c.Origin, After: 2 * time.Second, Err: why}
+	return &plumbline.Error{Op: "apply", Kind: waitKind(why), Ref: c.Ref, Origin: c.Origin, After: 2 * time.Second, Err: cause(why)}
 }
 
 func waitKind(err error) plumbline.Kind {

@@ -37,6 +37,7 @@ type faulty struct {
 
 	bystanders map[string]string // resourceVersions of objects that are nobody's business
 	drifts     int               // how often drift is to be told; the rest is false
+	loose      bool              // it may be told more often
 }
 
 func newFaulty(t testing.TB) *faulty {
@@ -81,19 +82,21 @@ func (f *faulty) hurry(what string, done func() bool) {
 	defer cancel()
 	for !done() {
 		if ctx.Err() != nil {
-			f.t.Fatalf("it did not come to that: %s; statuses %q", what, f.posted.of(f.repo.head(), "plumbline/"+f.env))
+			f.t.Fatalf("it did not come to that: %s; statuses %q and %q", what,
+				f.posted.of(f.repo.head(), "plumbline/"+f.env), f.posted.of(f.repo.head(), "plumbline/"+f.env+"/drift"))
 		}
 		f.repo.awaitFetches(f.t, 1)
 		f.clock.advance(time.Second)
 	}
 }
 
-// pass lets time go by, a second at each turn of the loop.
+// pass lets time go by, in steps at each of which the loop looks at it.
 func (f *faulty) pass(d time.Duration) {
 	f.t.Helper()
-	for range int(d / time.Second) {
+	step := max(time.Second, d/60)
+	for range int(d / step) {
 		f.repo.awaitFetches(f.t, 1)
-		f.clock.advance(time.Second)
+		f.clock.advance(step)
 	}
 }
 
@@ -142,7 +145,9 @@ func (f *faulty) healed() {
 func (f *faulty) converged() {
 	f.t.Helper()
 	f.settle()
-	f.healed()
+	if !f.loose {
+		f.healed()
+	}
 	f.p.stop()
 	if err := f.p.r.Save(f.t.Context()); err != nil {
 		f.t.Error(err)
@@ -151,7 +156,7 @@ func (f *faulty) converged() {
 	if kept := f.p.r.Kept(); kept > 3*len(rendered) {
 		f.t.Errorf("%d things are remembered of %d objects", kept, len(rendered))
 	}
-	if got := f.told(reconciler.EventDrift); got != f.drifts {
+	if got := f.told(reconciler.EventDrift); got != f.drifts && !(f.loose && got > f.drifts) {
 		f.t.Errorf("%d drifts were told, and there were %d", got, f.drifts)
 	}
 	var want, live, listed []string

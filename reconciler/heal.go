@@ -203,7 +203,7 @@ func (r *Reconciler) healFailed(ref plumbline.Ref, before drifted, err error) {
 		d = &before
 		r.drifts[ref] = d
 	}
-	d.why = oneLine(err.Error())
+	d.why = oneLine(cause(err).Error())
 	if unsent(err) {
 		d.due = r.outage.until
 		return

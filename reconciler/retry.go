@@ -69,6 +69,17 @@ func askedFor(err error) time.Duration {
 	return longest
 }
 
+// cause is what went wrong, without where and at what, for those who know that.
+func cause(err error) error {
+	for {
+		e, ok := err.(*plumbline.Error) //nolint:errorlint // only what stands around the cause is taken off
+		if !ok || e.Err == nil {
+			return err
+		}
+		err = e.Err
+	}
+}
+
 // reasonLater is of a change whose object failed and is not due again.
 const reasonLater = "it failed, and is tried again later"
 

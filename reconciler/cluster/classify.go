@@ -80,6 +80,7 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		e.Kind = plumbline.KindDenied
 		if namespaceTerminating(s) {
 			e.Kind, e.After = plumbline.KindWaiting, notServedRetry
+			e.Err = errors.New("its namespace is being deleted")
 		}
 	case http.StatusNotFound:
 		e.Err = fmt.Errorf("%w: %w", ErrNotFound, cause)
