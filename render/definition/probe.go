@@ -50,7 +50,7 @@ func (r *reader) probes(n *yaml.Node, t *Task) {
 
 func (r *reader) probe(n *yaml.Node, what string) *Probe {
 	p := &Probe{At: posOf(n)}
-	ways := 0
+	ways, before := 0, len(r.found)
 	known := []string{
 		"httpGet", "tcpSocket", "grpc", "exec",
 		"initialDelaySeconds", "periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold",
@@ -78,6 +78,9 @@ func (r *reader) probe(n *yaml.Node, what string) *Probe {
 		return true
 	}) {
 		return nil
+	}
+	if ways == 0 && hasErrors(r.found[before:]) {
+		return nil // a misspelt one was named
 	}
 	if ways != 1 {
 		r.errorf(CodeProbe, p.At, "%s needs one of httpGet, tcpSocket, grpc, exec", what)
