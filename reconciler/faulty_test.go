@@ -229,9 +229,9 @@ func (f *faulty) rendered() []*unstructured.Unstructured {
 		f.t.Fatal(err)
 	}
 	var list []*unstructured.Unstructured
-	for i := range out.Objects {
+	for _, o := range out.Objects.All() {
 		u := &unstructured.Unstructured{}
-		if err := u.UnmarshalJSON(out.Objects[i].Body.Reveal()); err != nil {
+		if err := u.UnmarshalJSON(o.Body.Reveal()); err != nil {
 			f.t.Fatal(err)
 		}
 		list = append(list, u)
