@@ -213,8 +213,9 @@ type Reconciler struct {
 	desired plumbline.Objects
 
 	// The head as it was last processed.
-	head  head
-	order *order // nil when nobody waits for an answer
+	head    head
+	planned planned
+	order   *order // nil when nobody waits for an answer
 
 	drifts  map[plumbline.Ref]*drifted
 	history map[plumbline.Ref]drift.History
