@@ -33,6 +33,9 @@ type VersionNeeds struct {
 	Routed   bool
 	Triggers []definition.TriggerType
 	Features []string // of Knative, that its pods need
+	// Command tells that a command says whether a task beside the serving one is
+	// ready.
+	Command bool
 }
 
 // PortNeeds is a port that a version serves.
@@ -106,6 +109,9 @@ func deploymentNeed(v VersionNeeds, enabled []string) (why, missing string) {
 		return fmt.Sprintf("%d ports", len(v.Ports)), ""
 	case len(v.Triggers) > 1:
 		return "several scaling triggers", ""
+	case v.Command:
+		// Its webhook takes it, and its controller then makes no pods.
+		return "a readiness probe that runs a command, of a task beside the serving one", ""
 	}
 	for _, t := range v.Triggers {
 		if t != definition.TriggerRequestsPerSecond && t != definition.TriggerActiveRequests {

@@ -50,6 +50,7 @@ func TestChooseMode(t *testing.T) {
 		{"cpu", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{cpu}}), render.Choice{Mode: deploy, Why: "scaled by cpu"}},
 		{"KEDA", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{"kafka"}}), render.Choice{Mode: deploy, Why: "scaled by kafka"}},
 		{"two triggers", one(render.VersionNeeds{Ports: http, Triggers: []definition.TriggerType{rps, rps}}), render.Choice{Mode: deploy, Why: "several scaling triggers"}},
+		{"a command", one(render.VersionNeeds{Ports: http, Command: true}), render.Choice{Mode: deploy, Why: "a readiness probe that runs a command, of a task beside the serving one"}},
 		{"a feature", one(render.VersionNeeds{Ports: http, Features: []string{"affinity"}}), render.Choice{Mode: deploy, Why: "needs Knative's affinity, which is not declared enabled", Missing: "affinity"}},
 		{"a feature that is enabled", render.Needs{
 			Versions: []render.VersionNeeds{{Name: "v1", Ports: http, Features: []string{"affinity"}}}, Features: []string{"affinity"},

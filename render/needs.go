@@ -38,7 +38,7 @@ func (s *resolved) needs(features []string) Needs {
 		for _, t := range v.def.Scale.Triggers {
 			needs.Triggers = append(needs.Triggers, t.Type)
 		}
-		needs.Features = featuresOf(v.def)
+		needs.Features, needs.Command = featuresOf(v.def), commandBeside(v.def)
 		n.Versions = append(n.Versions, needs)
 	}
 	return n
@@ -50,6 +50,14 @@ const (
 	featureAffinity = "kubernetes.podspec-affinity"
 	featureProbing  = "multi-container-probing"
 )
+
+// commandBeside tells whether a task without a port is asked by a command
+// whether it is ready.
+func commandBeside(v *definition.Version) bool {
+	return slices.ContainsFunc(v.Tasks, func(t definition.Task) bool {
+		return len(t.Ports) == 0 && t.Readiness != nil && t.Readiness.Kind == definition.ProbeExec
+	})
+}
 
 // featuresOf are the features of Knative that the pods of a version need.
 func featuresOf(v *definition.Version) []string {
