@@ -32,47 +32,37 @@ type Entry struct {
 // Owned tells whether the object is known to be ours.
 func (e Entry) Owned() bool { return e.UID != "" }
 
-// Entries are entries by Ref. An entry in it is never changed: another takes
-// its place.
-type Entries = plumbline.RefMap[*Entry]
-
 // Inventory is the set of objects that one environment owns, or may own. It is
 // not safe for concurrent use.
 type Inventory struct {
-	entries Entries
-	planned map[plumbline.Ref]bool // entries that are not owned
-	dirty   map[string]bool        // projects whose shard must be written
-	soft    map[string]bool        // projects whose shard is worth writing, but can wait
+	entries map[plumbline.Ref]Entry
+	dirty   map[string]bool // projects whose shard must be written
+	soft    map[string]bool // projects whose shard is worth writing, but can wait
 }
 
 // NewInventory returns an empty inventory.
 func NewInventory() *Inventory {
-	return &Inventory{planned: map[plumbline.Ref]bool{}, dirty: map[string]bool{}, soft: map[string]bool{}}
+	return &Inventory{entries: map[plumbline.Ref]Entry{}, dirty: map[string]bool{}, soft: map[string]bool{}}
 }
 
 // Len is the number of entries.
-func (inv *Inventory) Len() int { return inv.entries.Len() }
-
-// Entries are the entries as they are now.
-func (inv *Inventory) Entries() Entries { return inv.entries }
+func (inv *Inventory) Len() int { return len(inv.entries) }
 
 // Get returns the entry of ref.
 func (inv *Inventory) Get(ref plumbline.Ref) (Entry, bool) {
-	if e, ok := inv.entries.Get(ref); ok {
-		return *e, true
-	}
-	return Entry{}, false
+	e, ok := inv.entries[ref]
+	return e, ok
 }
 
 // Put sets an entry. Its shard must be written, unless nothing changed; where
 // only the verified record, or the place in the repository, changed, the
 // writing can wait.
 func (inv *Inventory) Put(e Entry) {
-	old, ok := inv.Get(e.Ref)
+	old, ok := inv.entries[e.Ref]
 	if ok && old == e {
 		return
 	}
-	inv.set(e)
+	inv.entries[e.Ref] = e
 	old.Verified, old.Origin = e.Verified, e.Origin
 	if ok && old == e {
 		inv.soft[e.Project] = true
@@ -86,40 +76,21 @@ func (inv *Inventory) Put(e Entry) {
 
 // Drop strikes out the entry of ref.
 func (inv *Inventory) Drop(ref plumbline.Ref) {
-	if e, ok := inv.entries.Get(ref); ok {
-		inv.entries = inv.entries.Without(ref)
-		delete(inv.planned, ref)
+	if e, ok := inv.entries[ref]; ok {
+		delete(inv.entries, ref)
 		inv.dirty[e.Project] = true
 	}
 }
 
-func (inv *Inventory) set(e Entry) {
-	inv.entries = inv.entries.With(e.Ref, &e)
-	if e.Owned() {
-		delete(inv.planned, e.Ref)
-	} else {
-		inv.planned[e.Ref] = true
-	}
-}
-
-// Planned are the refs of the entries that are not owned, sorted.
-func (inv *Inventory) Planned() []plumbline.Ref {
-	return slices.SortedFunc(maps.Keys(inv.planned), plumbline.Ref.Compare)
-}
-
 // Refs of all entries, sorted.
 func (inv *Inventory) Refs() []plumbline.Ref {
-	refs := make([]plumbline.Ref, 0, inv.Len())
-	for ref := range inv.entries.All() {
-		refs = append(refs, ref)
-	}
-	return refs
+	return slices.SortedFunc(maps.Keys(inv.entries), plumbline.Ref.Compare)
 }
 
 // Owned counts the owned objects of a kind.
 func (inv *Inventory) Owned(gk plumbline.GroupKind) int {
 	n := 0
-	for r, e := range inv.entries.All() {
+	for r, e := range inv.entries {
 		if r.GroupKind() == gk && e.Owned() {
 			n++
 		}
@@ -129,14 +100,18 @@ func (inv *Inventory) Owned(gk plumbline.GroupKind) int {
 
 // Kinds of all entries, sorted.
 func (inv *Inventory) Kinds() []plumbline.GroupKind {
-	return inv.entries.Kinds()
+	set := map[plumbline.GroupKind]bool{}
+	for r := range inv.entries {
+		set[r.GroupKind()] = true
+	}
+	return slices.SortedFunc(maps.Keys(set), plumbline.GroupKind.Compare)
 }
 
 // Services counts the different services that have an entry.
 func (inv *Inventory) Services() int {
 	type service struct{ project, id string }
 	set := map[service]bool{}
-	for _, e := range inv.entries.All() {
+	for _, e := range inv.entries {
 		if e.Service != "" {
 			set[service{e.Project, e.Service}] = true
 		}
@@ -151,10 +126,11 @@ func (inv *Inventory) Dirty() (must, may bool) { return len(inv.dirty) > 0, len(
 // project returns the entries of one project, sorted by Ref.
 func (inv *Inventory) project(name string) []Entry {
 	var out []Entry
-	for _, e := range inv.entries.All() {
+	for _, e := range inv.entries {
 		if e.Project == name {
-			out = append(out, *e)
+			out = append(out, e)
 		}
 	}
+	slices.SortFunc(out, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
 	return out
 }

@@ -108,7 +108,7 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 			continue
 		}
 		for _, e := range entries {
-			out.Inventory.set(e)
+			out.Inventory.entries[e.Ref] = e
 		}
 	}
 	out.Damaged = errors.Join(damaged...)

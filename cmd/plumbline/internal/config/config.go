@@ -102,9 +102,9 @@ const (
 
 // Drift is what follows on drift.
 type Drift struct {
-	Action           DriftAction  `yaml:"action"`
-	Foreign          DriftForeign `yaml:"foreign"`
-	KnownControllers []string     `yaml:"knownControllers"`
+	Action          DriftAction `yaml:"action"`
+	Foreign         string      `yaml:"foreign" only:"ignore"`
+	KnownController any         `yaml:"knownControllers" only:""`
 }
 
 // DriftAction is what happens to an object that drifted.
@@ -114,15 +114,6 @@ type DriftAction string
 const (
 	DriftHeal   DriftAction = "heal"
 	DriftReport DriftAction = "report"
-)
-
-// DriftForeign is what happens about fields that others add beside ours.
-type DriftForeign string
-
-// The ways.
-const (
-	ForeignIgnore DriftForeign = "ignore"
-	ForeignReport DriftForeign = "report"
 )
 
 // Health is whether success waits for health.
@@ -259,7 +250,7 @@ func DefaultEnvironment(name string) Environment {
 	return Environment{
 		Name: name, Path: ".",
 		Mode:          ModeSync,
-		Drift:         Drift{Action: DriftHeal, Foreign: ForeignIgnore},
+		Drift:         Drift{Action: DriftHeal, Foreign: "ignore"},
 		Prune:         Prune{MaxServices: budget.Services, MaxObjects: budget.Objects, Trailer: true},
 		StatusContext: "plumbline/" + name,
 		Approval:      "none",
