@@ -49,12 +49,17 @@ func (r Ref) Short() string {
 
 // Compare orders by group, kind, namespace and name.
 func (r Ref) Compare(o Ref) int {
-	return cmp.Or(
-		cmp.Compare(r.Group, o.Group),
-		cmp.Compare(r.Kind, o.Kind),
-		cmp.Compare(r.Namespace, o.Namespace),
-		cmp.Compare(r.Name, o.Name),
-	)
+	// Most are of one kind and in one namespace, and comparing for equality is
+	// the faster way to find that out.
+	switch {
+	case r.Group != o.Group:
+		return cmp.Compare(r.Group, o.Group)
+	case r.Kind != o.Kind:
+		return cmp.Compare(r.Kind, o.Kind)
+	case r.Namespace != o.Namespace:
+		return cmp.Compare(r.Namespace, o.Namespace)
+	}
+	return cmp.Compare(r.Name, o.Name)
 }
 
 // IsZero tells whether r names nothing.

@@ -17,6 +17,7 @@ const (
 	StateMissing     State = "missing"     // deleted, or another object in its place
 	StateTerminating State = "terminating" // deletion asked for, a finalizer pending
 	StateSuspect     State = "suspect"     // metadata does not tell: the API server must settle it
+	StateForeign     State = "foreign"     // others added fields beside ours, and drift.foreign is report
 	StateUnknown     State = "unknown"     // its kind could not be watched
 )
 

@@ -66,8 +66,9 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		return res
 	}
 	r.claimPlanned()
-	res.Plan = plan(r.planInput(c, rendered.Objects))
-	r.moveOrigins(rendered.Objects)
+	r.planned = r.planned.next(r.planInput(c, rendered.Objects))
+	res.Plan = r.planned.plan()
+	r.moveOrigins(rendered.Objects, r.planned.decided)
 	r.spare(&res.Plan, rendered.Objects)
 	r.postpone(&res.Plan)
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
@@ -168,10 +169,8 @@ func waitKind(err error) plumbline.Kind {
 func (r *Reconciler) planInput(c plumbline.Commit, objects plumbline.Objects) planInput {
 	return planInput{
 		Environment: r.o.Environment, Revision: c.SHA, Installation: r.installation,
-		Rebuild: r.rebuild,
-		Desired: objects, Inventory: r.inv, Adopt: r.o.Adopt,
-		Observed: r.watch.Get,
-		Synced:   func(gk plumbline.GroupKind) bool { ok, _ := r.watch.Synced(gk); return ok },
+		Rebuild: r.rebuild, Adopt: r.o.Adopt,
+		Desired: objects, Inventory: r.inv.Entries(), Observed: r.watch.View(),
 	}
 }
 
@@ -210,11 +209,8 @@ func (r *Reconciler) ensureWatched(ctx context.Context, objects plumbline.Object
 // claimPlanned turns planned entries whose object is there and ours into owned
 // ones: an earlier run was killed between its create and its save.
 func (r *Reconciler) claimPlanned() {
-	for _, ref := range r.inv.Refs() {
+	for _, ref := range r.inv.Planned() {
 		e, _ := r.inv.Get(ref)
-		if e.Owned() {
-			continue
-		}
 		if o, ok := r.watch.Get(ref); ok && r.ours(o) {
 			e.UID, e.Checksum, e.Verified = o.UID, "", drift.Record{}
 			r.inv.Put(e)
@@ -222,11 +218,12 @@ func (r *Reconciler) claimPlanned() {
 	}
 }
 
-// moveOrigins notes where definitions now stand. It is worth no write of its
-// own.
-func (r *Reconciler) moveOrigins(objects plumbline.Objects) {
-	for ref, o := range objects.All() {
-		if e, ok := r.inv.Get(ref); ok && e.Origin != o.Origin {
+// moveOrigins notes where the definitions of refs now stand. It is worth no
+// write of its own.
+func (r *Reconciler) moveOrigins(objects plumbline.Objects, refs []plumbline.Ref) {
+	for _, ref := range refs {
+		o, wanted := objects.Get(ref)
+		if e, ok := r.inv.Get(ref); ok && wanted && e.Origin != o.Origin {
 			e.Origin = o.Origin
 			r.inv.Put(e)
 		}

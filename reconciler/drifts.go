@@ -38,7 +38,7 @@ func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
 		case !listed, !e.Owned():
 			continue // not ours, or the next run claims it
 		case live:
-			r.each(ref, func() { r.judge(drift.Decide(e.Verified, o), drift.Suspicion(e.Verified, o)) })
+			r.each(ref, func() { r.judge(r.decide(e, o), drift.Suspicion(e.Verified, o)) })
 		default:
 			if ok, _ := r.watch.Synced(ref.GroupKind()); !ok {
 				r.askLater(ref, 0) // whether it is there shows once its kind is observed again
@@ -102,7 +102,7 @@ func (r *Reconciler) lookMissing(ref plumbline.Ref, o *drift.Observation) {
 		if o.UID == e.UID {
 			r.watch.Set(*o)
 		}
-		r.judge(drift.Decide(e.Verified, *o), drift.Suspicion(e.Verified, *o))
+		r.judge(r.decide(e, *o), drift.Suspicion(e.Verified, *o))
 	}
 }
 
@@ -136,6 +136,7 @@ func (r *Reconciler) forget(ref plumbline.Ref) {
 	delete(r.drifts, ref)
 	delete(r.history, ref)
 	delete(r.settled, ref)
+	delete(r.foreign, ref)
 }
 
 // judge takes in a verdict; by is who is to blame if a suspect turns out to

@@ -56,7 +56,7 @@ func (r *Reconciler) driftReport() time.Time {
 		r.heals = healed{sha: r.rec.Applied}
 	}
 	s, next := driftStatus(r.o.Context, list, r.heals, r.watch.Failing(), r.o.Now())
-	s = r.shifts.status(s, r.o.Now())
+	s = r.foreignStatus(r.shifts.status(s, r.o.Now()))
 	if s.State == plumbline.StatusSuccess && r.heals.count == 0 && (!r.heals.said || len(list) > 0) {
 		return next // never drifted, or on its way to be healed: nothing to say yet
 	}

@@ -5,18 +5,18 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/observe"
 	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
-// planInput is all that a plan depends on.
+// planInput is all that a plan depends on. It is immutable.
 type planInput struct {
 	Environment  string
 	Revision     string
 	Installation string
 	Desired      plumbline.Objects
-	Inventory    *state.Inventory
-	Observed     func(plumbline.Ref) (drift.Observation, bool)
-	Synced       func(plumbline.GroupKind) bool
+	Inventory    state.Entries
+	Observed     observe.View
 	Adopt        bool // the operator allows adoption
 	// Rebuild says that the inventory was lost: what carries our marks is taken
 	// for ours. Otherwise only what was written down is: a backup tool copies
@@ -41,35 +41,80 @@ const (
 	reasonNeverMade   = "it was planned and never made"
 )
 
-// plan decides what to do with every desired object, and with every object of
-// the inventory that is not desired. It is pure.
-func plan(in planInput) plumbline.Plan {
-	p := plumbline.Plan{Environment: in.Environment, Revision: in.Revision}
-	for _, o := range in.Desired.All() {
+// planned is what was decided about every object, and what that rests on. The
+// zero value is of nothing desired and nothing owned. It is immutable.
+type planned struct {
+	in   planInput
+	open plumbline.RefMap[*plumbline.Change] // all that is not to be kept
+	// decided are the objects that this plan decided anew, sorted.
+	decided []plumbline.Ref
+}
+
+// next decides for another input: about the objects of which something differs,
+// and about no others, unless it differs what is known of a whole kind.
+func (p planned) next(in planInput) planned {
+	if !p.in.ruledLike(in) {
+		p = planned{}
+	}
+	next := planned{in: in, open: p.open, decided: p.in.differences(in)}
+	for _, ref := range next.decided {
+		if c := in.change(ref); c.Op == plumbline.OpKeep {
+			next.open = next.open.Without(ref)
+		} else {
+			next.open = next.open.With(ref, &c)
+		}
+	}
+	return next
+}
+
+// ruledLike tells whether an object of which nothing differs is decided about
+// like for another input.
+func (in planInput) ruledLike(o planInput) bool {
+	return in.Environment == o.Environment && in.Installation == o.Installation && in.Rebuild == o.Rebuild && in.Adopt == o.Adopt &&
+		in.Observed.SyncedLike(o.Observed)
+}
+
+// plan is the decisions in the order of the writes.
+func (p planned) plan() plumbline.Plan {
+	out := plumbline.Plan{Environment: p.in.Environment, Revision: p.in.Revision, Kept: p.in.Desired.Len()}
+	for ref, c := range p.open.All() {
+		out.Changes = append(out.Changes, *c)
+		if _, desired := p.in.Desired.Get(ref); desired {
+			out.Kept--
+		}
+	}
+	slices.SortStableFunc(out.Changes, func(a, b plumbline.Change) int { return int(a.Wave - b.Wave) })
+	return out
+}
+
+// differences are the objects of which another input says something else,
+// sorted.
+func (in planInput) differences(o planInput) []plumbline.Ref {
+	refs := slices.Collect(in.Desired.Diff(o.Desired))
+	refs = slices.AppendSeq(refs, in.Inventory.Diff(o.Inventory))
+	refs = slices.AppendSeq(refs, in.Observed.Diff(o.Observed))
+	slices.SortFunc(refs, plumbline.Ref.Compare)
+	return slices.Compact(refs)
+}
+
+// change decides about one object.
+func (in planInput) change(ref plumbline.Ref) plumbline.Change {
+	if o, desired := in.Desired.Get(ref); desired {
 		op, reason := in.decide(o)
-		if op == plumbline.OpKeep {
-			p.Kept++
-			continue
-		}
-		p.Changes = append(p.Changes, plumbline.Change{Ref: o.Ref, Op: op, Origin: o.Origin, Wave: o.Wave, Reason: reason})
+		return plumbline.Change{Ref: ref, Op: op, Origin: o.Origin, Wave: o.Wave, Reason: reason}
 	}
-	for _, ref := range in.Inventory.Refs() {
-		if _, desired := in.Desired.Get(ref); desired {
-			continue
-		}
-		e, _ := in.Inventory.Get(ref)
-		p.Changes = append(p.Changes, plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: e.Origin, Wave: plumbline.WavePrune, Reason: reasonOrphan})
+	if e, listed := in.Inventory.Get(ref); listed {
+		return plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: e.Origin, Wave: plumbline.WavePrune, Reason: reasonOrphan}
 	}
-	slices.SortStableFunc(p.Changes, func(a, b plumbline.Change) int { return int(a.Wave - b.Wave) })
-	return p
+	return plumbline.Change{Ref: ref, Op: plumbline.OpKeep}
 }
 
 func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
-	if !in.Synced(o.Ref.GroupKind()) {
+	if !in.Observed.Synced(o.Ref.GroupKind()) {
 		return plumbline.OpSkip, reasonNotSynced
 	}
 	e, listed := in.Inventory.Get(o.Ref)
-	seen, live := in.Observed(o.Ref)
+	seen, live := in.Observed.Get(o.Ref)
 	switch {
 	case !live:
 		return plumbline.OpCreate, reasonNew

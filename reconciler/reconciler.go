@@ -119,9 +119,10 @@ type Options struct {
 	Context     string                            // of the sync status; the drift status adds "/drift"
 	ReadOnly    bool                              // mode observe: no object and no state is ever written
 	Drift       DriftAction
-	Adopt       bool // allow.adopt
-	Workers     int  // writes under way at once; 0 means 16
-	Once        bool // Run ends when the head is applied, or cannot be
+	Foreign     Foreign // optional: ignored
+	Adopt       bool    // allow.adopt
+	Workers     int     // writes under way at once; 0 means 16
+	Once        bool    // Run ends when the head is applied, or cannot be
 
 	Source   Source
 	Renderer Renderer
@@ -146,7 +147,7 @@ type Options struct {
 type Event struct {
 	Kind    EventKind
 	Outcome plumbline.Outcome // EventOutcome
-	Verdict plumbline.Verdict // EventSuspect, EventDrift, EventHealed
+	Verdict plumbline.Verdict // EventSuspect, EventDrift, EventHealed, EventForeign
 	Result  Result            // EventRun
 	Shift   Shift             // EventShift
 
@@ -165,6 +166,7 @@ const (
 	EventHealed  EventKind = "healed"
 	EventRun     EventKind = "run"
 	EventShift   EventKind = "shift"
+	EventForeign EventKind = "foreign"
 )
 
 // Keys of log attributes.
@@ -213,14 +215,16 @@ type Reconciler struct {
 	desired plumbline.Objects
 
 	// The head as it was last processed.
-	head  head
-	order *order // nil when nobody waits for an answer
+	head    head
+	planned planned
+	order   *order // nil when nobody waits for an answer
 
 	drifts  map[plumbline.Ref]*drifted
 	history map[plumbline.Ref]drift.History
 	settled map[plumbline.Ref]time.Time // when a suspect was last settled
 	heals   healed                      // since the deployed commit
 	shifts  shifts
+	foreign map[plumbline.Ref]plumbline.Verdict // what others have added, where that is reported
 	// The cluster was restored from an older state, and no commit was applied
 	// since: nothing is pruned by the first one.
 	rewound   bool
@@ -261,6 +265,7 @@ func New(o Options) *Reconciler {
 		drifts:  map[plumbline.Ref]*drifted{},
 		history: map[plumbline.Ref]drift.History{},
 		settled: map[plumbline.Ref]time.Time{},
+		foreign: map[plumbline.Ref]plumbline.Verdict{},
 		shifts: shifts{
 			open:   map[plumbline.GroupKind]*shift{},
 			recent: map[plumbline.GroupKind]map[plumbline.Ref]time.Time{},

@@ -97,10 +97,23 @@ func (r *Reconciler) configure(ctx context.Context, o *plumbline.Object, reason 
 		s.seen, s.pinned = seen, attempt < retries
 		w := r.replace(ctx, s, reason)
 		w.shared = shared
+		if o.Control.ReportDrift {
+			w.err = blocked(w.err)
+		}
 		if !errors.Is(w.err, cluster.ErrConflict) || attempt == retries || !r.awaitNewer(ctx, seen) {
 			return w
 		}
 	}
+}
+
+// blocked says of a change that others' edits stand in its way why they are not
+// overwritten.
+func blocked(err error) error {
+	var owned *cluster.OwnedError
+	if !errors.As(err, &owned) {
+		return err
+	}
+	return fmt.Errorf("drift blocks this change (%s: report): %w", plumbline.AnnotationDrift, err)
 }
 
 // replace applies, after it has taken what the apply drops away from those who

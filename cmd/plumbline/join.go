@@ -82,6 +82,7 @@ func join(in joining) (*joined, error) {
 		Context:     statusContext(env),
 		ReadOnly:    observe,
 		Drift:       reconciler.DriftAction(env.Drift.Action),
+		Foreign:     reconciler.Foreign{Report: env.Drift.Foreign == config.ForeignReport, Known: env.Drift.KnownControllers},
 		Adopt:       env.Allow.Adopt,
 		Source:      source,
 		Renderer:    j.renderer,

@@ -147,6 +147,16 @@ func shortest(s *fieldpath.Set) []fieldpath.Path {
 	return out
 }
 
+// anyPath tells whether yes holds for a path of s. The loop goes through all of
+// them: Set.All panics when it is left early.
+func anyPath(s *fieldpath.Set, yes func(fieldpath.Path) bool) bool {
+	found := false
+	for p := range s.All() {
+		found = found || yes(p)
+	}
+	return found
+}
+
 type owner struct {
 	Entry
 	set *fieldpath.Set
@@ -180,10 +190,8 @@ func ownerOf(p fieldpath.Path, owners []owner) (Entry, bool) {
 		}
 	}
 	for _, o := range owners {
-		for q := range o.set.All() {
-			if len(q) > len(p) && q[:len(p)].Equals(p) {
-				return o.Entry, true
-			}
+		if anyPath(o.set, func(q fieldpath.Path) bool { return len(q) > len(p) && q[:len(p)].Equals(p) }) {
+			return o.Entry, true
 		}
 	}
 	return Entry{}, false

@@ -108,6 +108,10 @@ func TestDecide(t *testing.T) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.a")
 			m.ManagedFields = append(m.ManagedFields, edit("spec.b"))
 		}, "Deployment shop/web drifted at .spec.b.c (+1) by kubectl-edit"},
+		{"a field that another turned into many", 1, func(m *metav1.ObjectMeta) {
+			m.ManagedFields[0].FieldsV1 = fields("spec.b.c", "spec.b.d")
+			m.ManagedFields = append(m.ManagedFields, edit("spec.a.x", "spec.a.y", "spec.z"))
+		}, "Deployment shop/web drifted at .spec.a by kubectl-edit"},
 		{"taken by our name in an update", 1, func(m *metav1.ObjectMeta) {
 			m.ManagedFields[0].FieldsV1 = fields("spec.b.c", "spec.b.d")
 			m.ManagedFields = append(m.ManagedFields, entry(plumbline.FieldManager, metav1.ManagedFieldsOperationUpdate, 20, fields("spec.a")))

@@ -41,7 +41,7 @@ func seen(name, uid, version string) drift.Observation {
 // watched is a Watcher with one kind, as if its reflector ran.
 func watched() (*Watcher, *store) {
 	w := New(Options{Logger: slog.New(slog.DiscardHandler)})
-	k := &kind{Kind: cluster.Kind{Version: "v1", Name: "ConfigMap"}, cancel: func() {}, objects: map[plumbline.Ref]drift.Observation{}, answers: map[plumbline.Ref]bool{}}
+	k := &kind{Kind: cluster.Kind{Version: "v1", Name: "ConfigMap"}, cancel: func() {}, answers: map[plumbline.Ref]bool{}}
 	w.kinds[configMaps] = k
 	return w, &store{w: w, k: k}
 }

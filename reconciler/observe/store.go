@@ -3,6 +3,8 @@ package observe
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,14 +74,14 @@ func (s *store) put(obj any) error {
 		return nil
 	}
 	k := s.k
-	if old, ok := k.objects[o.seen.Ref]; ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
+	if old, ok := k.objects.Get(o.seen.Ref); ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
 		if o.seen.ResourceVersion == old.ResourceVersion {
 			delete(k.answers, o.seen.Ref)
 		}
 		return nil // the response to our own write came first
 	}
 	delete(k.answers, o.seen.Ref)
-	k.objects[o.seen.Ref] = o.seen
+	k.objects = k.objects.With(o.seen.Ref, &o.seen)
 	s.w.touch(o.seen.Ref)
 	return nil
 }
@@ -92,11 +94,11 @@ func (s *store) Delete(obj any) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if old, ok := s.k.objects[o.seen.Ref]; ok && old.UID != o.seen.UID {
+	if old, ok := s.k.objects.Get(o.seen.Ref); ok && old.UID != o.seen.UID {
 		return nil // the response to a create came first
 	}
 	if s.current() {
-		delete(s.k.objects, o.seen.Ref)
+		s.k.objects = s.k.objects.Without(o.seen.Ref)
 		delete(s.k.answers, o.seen.Ref)
 		s.w.touch(o.seen.Ref)
 	}
@@ -106,13 +108,13 @@ func (s *store) Delete(obj any) error {
 // Replace implements cache.ReflectorStore: a list is complete, as of its
 // version. What was answered to later writes is kept.
 func (s *store) Replace(list []any, version string) error {
-	next := make(map[plumbline.Ref]drift.Observation, len(list))
+	listed := make(map[plumbline.Ref]*drift.Observation, len(list))
 	for _, obj := range list {
 		o, err := s.shrink(obj)
 		if err != nil {
 			continue // it is not observed, so it is asked for by itself
 		}
-		next[o.seen.Ref] = o.seen
+		listed[o.seen.Ref] = &o.seen
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
@@ -126,19 +128,18 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	k.version = version
 	for ref := range k.answers {
-		if old, ok := k.objects[ref]; ok && newer(old.ResourceVersion, version) {
-			next[ref] = old
+		if old, ok := k.objects.Get(ref); ok && newer(old.ResourceVersion, version) {
+			listed[ref] = old
 		} else {
 			delete(k.answers, ref)
 		}
 	}
-	for ref, old := range k.objects {
-		if o, ok := next[ref]; !ok || o.ResourceVersion != old.ResourceVersion {
-			s.w.touch(ref)
-		}
-	}
-	for ref := range next {
-		if _, ok := k.objects[ref]; !ok {
+	refs := slices.SortedFunc(maps.Keys(listed), plumbline.Ref.Compare)
+	next := plumbline.RefMapOf(len(refs), func(i int) (plumbline.Ref, *drift.Observation) { return refs[i], listed[refs[i]] })
+	for ref := range k.objects.Diff(next) {
+		old, was := k.objects.Get(ref)
+		now, is := next.Get(ref)
+		if was != is || old.ResourceVersion != now.ResourceVersion {
 			s.w.touch(ref)
 		}
 	}

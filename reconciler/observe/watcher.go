@@ -64,7 +64,7 @@ type Watcher struct {
 type kind struct {
 	cluster.Kind
 	cancel  context.CancelFunc
-	objects map[plumbline.Ref]drift.Observation
+	objects plumbline.RefMap[*drift.Observation]
 	answers map[plumbline.Ref]bool // of objects are responses that the watch has not shown yet
 	version string                 // of the newest list
 	listed  bool                   // a whole list was seen
@@ -133,8 +133,7 @@ func (w *Watcher) Get(ref plumbline.Ref) (drift.Observation, bool) {
 	if k == nil {
 		return drift.Observation{}, false
 	}
-	o, ok := k.objects[ref]
-	return o, ok
+	return observed(k.objects, ref)
 }
 
 // Set takes in an observation that did not come from the watch, as the
@@ -146,10 +145,10 @@ func (w *Watcher) Set(o drift.Observation) {
 	if k == nil {
 		return
 	}
-	if old, ok := k.objects[o.Ref]; ok && old.UID == o.UID && !newer(o.ResourceVersion, old.ResourceVersion) {
+	if old, ok := k.objects.Get(o.Ref); ok && old.UID == o.UID && !newer(o.ResourceVersion, old.ResourceVersion) {
 		return
 	}
-	k.objects[o.Ref] = o
+	k.objects = k.objects.With(o.Ref, &o)
 	k.answers[o.Ref] = true
 }
 
@@ -159,8 +158,8 @@ func (w *Watcher) All() []drift.Observation {
 	defer w.mu.Unlock()
 	var out []drift.Observation
 	for _, k := range w.kinds {
-		for _, o := range k.objects {
-			out = append(out, o)
+		for _, o := range k.objects.All() {
+			out = append(out, *o)
 		}
 	}
 	return out
@@ -240,7 +239,7 @@ func (w *Watcher) start(ctx, lifetime context.Context, gk plumbline.GroupKind) e
 func (w *Watcher) run(lifetime context.Context, served cluster.Kind, before *kind) {
 	gk := served.GroupKind()
 	runCtx, cancel := context.WithCancel(lifetime)
-	k := &kind{Kind: served, cancel: cancel, objects: map[plumbline.Ref]drift.Observation{}, answers: map[plumbline.Ref]bool{}}
+	k := &kind{Kind: served, cancel: cancel, answers: map[plumbline.Ref]bool{}}
 	w.mu.Lock()
 	if before != nil {
 		k.objects, k.answers = before.objects, before.answers
@@ -280,7 +279,7 @@ func (w *Watcher) Await(ctx context.Context, ref plumbline.Ref, done func(o drif
 		var o drift.Observation
 		ok := false
 		if k := w.kinds[ref.GroupKind()]; k != nil {
-			o, ok = k.objects[ref]
+			o, ok = observed(k.objects, ref)
 		}
 		if w.moved == nil {
 			w.moved = make(chan struct{})

@@ -32,37 +32,47 @@ type Entry struct {
 // Owned tells whether the object is known to be ours.
 func (e Entry) Owned() bool { return e.UID != "" }
 
+// Entries are entries by Ref. An entry in it is never changed: another takes
+// its place.
+type Entries = plumbline.RefMap[*Entry]
+
 // Inventory is the set of objects that one environment owns, or may own. It is
 // not safe for concurrent use.
 type Inventory struct {
-	entries map[plumbline.Ref]Entry
-	dirty   map[string]bool // projects whose shard must be written
-	soft    map[string]bool // projects whose shard is worth writing, but can wait
+	entries Entries
+	planned map[plumbline.Ref]bool // entries that are not owned
+	dirty   map[string]bool        // projects whose shard must be written
+	soft    map[string]bool        // projects whose shard is worth writing, but can wait
 }
 
 // NewInventory returns an empty inventory.
 func NewInventory() *Inventory {
-	return &Inventory{entries: map[plumbline.Ref]Entry{}, dirty: map[string]bool{}, soft: map[string]bool{}}
+	return &Inventory{planned: map[plumbline.Ref]bool{}, dirty: map[string]bool{}, soft: map[string]bool{}}
 }
 
 // Len is the number of entries.
-func (inv *Inventory) Len() int { return len(inv.entries) }
+func (inv *Inventory) Len() int { return inv.entries.Len() }
+
+// Entries are the entries as they are now.
+func (inv *Inventory) Entries() Entries { return inv.entries }
 
 // Get returns the entry of ref.
 func (inv *Inventory) Get(ref plumbline.Ref) (Entry, bool) {
-	e, ok := inv.entries[ref]
-	return e, ok
+	if e, ok := inv.entries.Get(ref); ok {
+		return *e, true
+	}
+	return Entry{}, false
 }
 
 // Put sets an entry. Its shard must be written, unless nothing changed; where
 // only the verified record, or the place in the repository, changed, the
 // writing can wait.
 func (inv *Inventory) Put(e Entry) {
-	old, ok := inv.entries[e.Ref]
+	old, ok := inv.Get(e.Ref)
 	if ok && old == e {
 		return
 	}
-	inv.entries[e.Ref] = e
+	inv.set(e)
 	old.Verified, old.Origin = e.Verified, e.Origin
 	if ok && old == e {
 		inv.soft[e.Project] = true
@@ -76,21 +86,40 @@ func (inv *Inventory) Put(e Entry) {
 
 // Drop strikes out the entry of ref.
 func (inv *Inventory) Drop(ref plumbline.Ref) {
-	if e, ok := inv.entries[ref]; ok {
-		delete(inv.entries, ref)
+	if e, ok := inv.entries.Get(ref); ok {
+		inv.entries = inv.entries.Without(ref)
+		delete(inv.planned, ref)
 		inv.dirty[e.Project] = true
 	}
 }
 
+func (inv *Inventory) set(e Entry) {
+	inv.entries = inv.entries.With(e.Ref, &e)
+	if e.Owned() {
+		delete(inv.planned, e.Ref)
+	} else {
+		inv.planned[e.Ref] = true
+	}
+}
+
+// Planned are the refs of the entries that are not owned, sorted.
+func (inv *Inventory) Planned() []plumbline.Ref {
+	return slices.SortedFunc(maps.Keys(inv.planned), plumbline.Ref.Compare)
+}
+
 // Refs of all entries, sorted.
 func (inv *Inventory) Refs() []plumbline.Ref {
-	return slices.SortedFunc(maps.Keys(inv.entries), plumbline.Ref.Compare)
+	refs := make([]plumbline.Ref, 0, inv.Len())
+	for ref := range inv.entries.All() {
+		refs = append(refs, ref)
+	}
+	return refs
 }
 
 // Owned counts the owned objects of a kind.
 func (inv *Inventory) Owned(gk plumbline.GroupKind) int {
 	n := 0
-	for r, e := range inv.entries {
+	for r, e := range inv.entries.All() {
 		if r.GroupKind() == gk && e.Owned() {
 			n++
 		}
@@ -100,18 +129,14 @@ func (inv *Inventory) Owned(gk plumbline.GroupKind) int {
 
 // Kinds of all entries, sorted.
 func (inv *Inventory) Kinds() []plumbline.GroupKind {
-	set := map[plumbline.GroupKind]bool{}
-	for r := range inv.entries {
-		set[r.GroupKind()] = true
-	}
-	return slices.SortedFunc(maps.Keys(set), plumbline.GroupKind.Compare)
+	return inv.entries.Kinds()
 }
 
 // Services counts the different services that have an entry.
 func (inv *Inventory) Services() int {
 	type service struct{ project, id string }
 	set := map[service]bool{}
-	for _, e := range inv.entries {
+	for _, e := range inv.entries.All() {
 		if e.Service != "" {
 			set[service{e.Project, e.Service}] = true
 		}
@@ -126,11 +151,10 @@ func (inv *Inventory) Dirty() (must, may bool) { return len(inv.dirty) > 0, len(
 // project returns the entries of one project, sorted by Ref.
 func (inv *Inventory) project(name string) []Entry {
 	var out []Entry
-	for _, e := range inv.entries {
+	for _, e := range inv.entries.All() {
 		if e.Project == name {
-			out = append(out, e)
+			out = append(out, *e)
 		}
 	}
-	slices.SortFunc(out, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
 	return out
 }

@@ -144,7 +144,7 @@ func TestInventoryKnowsWhatMustBeWritten(t *testing.T) {
 		{"dropped what is not there", func(inv *Inventory) { inv.Drop(entry(2).Ref) }, false, false},
 	} {
 		inv := NewInventory()
-		inv.entries[entry(1).Ref] = entry(1)
+		inv.set(entry(1))
 		c.change(inv)
 		if must, may := inv.Dirty(); must != c.must || may != c.may {
 			t.Errorf("%s: must %v, may %v", c.name, must, may)

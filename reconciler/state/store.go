@@ -108,7 +108,7 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 			continue
 		}
 		for _, e := range entries {
-			out.Inventory.entries[e.Ref] = e
+			out.Inventory.set(e)
 		}
 	}
 	out.Damaged = errors.Join(damaged...)

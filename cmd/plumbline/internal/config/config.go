@@ -102,9 +102,9 @@ const (
 
 // Drift is what follows on drift.
 type Drift struct {
-	Action          DriftAction `yaml:"action"`
-	Foreign         string      `yaml:"foreign" only:"ignore"`
-	KnownController any         `yaml:"knownControllers" only:""`
+	Action           DriftAction  `yaml:"action"`
+	Foreign          DriftForeign `yaml:"foreign"`
+	KnownControllers []string     `yaml:"knownControllers"`
 }
 
 // DriftAction is what happens to an object that drifted.
@@ -114,6 +114,15 @@ type DriftAction string
 const (
 	DriftHeal   DriftAction = "heal"
 	DriftReport DriftAction = "report"
+)
+
+// DriftForeign is what happens about fields that others add beside ours.
+type DriftForeign string
+
+// The ways.
+const (
+	ForeignIgnore DriftForeign = "ignore"
+	ForeignReport DriftForeign = "report"
 )
 
 // Health is whether success waits for health.
@@ -250,7 +259,7 @@ func DefaultEnvironment(name string) Environment {
 	return Environment{
 		Name: name, Path: ".",
 		Mode:          ModeSync,
-		Drift:         Drift{Action: DriftHeal, Foreign: "ignore"},
+		Drift:         Drift{Action: DriftHeal, Foreign: ForeignIgnore},
 		Prune:         Prune{MaxServices: budget.Services, MaxObjects: budget.Objects, Trailer: true},
 		StatusContext: "plumbline/" + name,
 		Approval:      "none",

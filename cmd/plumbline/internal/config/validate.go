@@ -167,6 +167,9 @@ func (p *parser) validateEnvironment(n *yaml.Node, at string, e *Environment, be
 	if !slices.Contains([]DriftAction{DriftHeal, DriftReport}, e.Drift.Action) {
 		bad("drift.action", "%q is neither %s nor %s", e.Drift.Action, DriftHeal, DriftReport)
 	}
+	if !slices.Contains([]DriftForeign{ForeignIgnore, ForeignReport}, e.Drift.Foreign) {
+		bad("drift.foreign", "%q is neither %s nor %s", e.Drift.Foreign, ForeignIgnore, ForeignReport)
+	}
 	if e.Prune.MaxObjects < 0 {
 		bad("prune.maxObjects", "%d is negative", e.Prune.MaxObjects)
 	}

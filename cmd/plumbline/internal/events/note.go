@@ -2,8 +2,8 @@
 // `kubectl describe` shows below an object, and what alerting on Events sees.
 //
 // In go the events of a reconciler, out come Events of the reasons Drifted,
-// Healed, Applied, Pruned, PruneBlocked, Fight, Conflict and OwnershipMoved:
-// each said once, and not more of them at once than a person could read. They hold names of
+// Healed, Applied, Pruned, PruneBlocked, Fight, Conflict, OwnershipMoved
+// and ForeignField: each said once, and not more of them at once than a person could read. They hold names of
 // objects, fields and field managers, and never a value. An Event that is not
 // written changes nothing: it is told in the log that none can be, once.
 package events
@@ -31,6 +31,7 @@ const (
 	Fight        = "Fight"
 	Conflict     = "Conflict"
 	Ownership    = "OwnershipMoved"
+	ForeignField = "ForeignField"
 )
 
 // note is an Event before it is one.
@@ -70,6 +71,8 @@ func notesOf(e reconciler.Event) []note {
 		return notesOfOutcome(e)
 	case reconciler.EventRun:
 		return notesOfRun(e.Result)
+	case reconciler.EventForeign:
+		return []note{{reason: ForeignField, about: e.Verdict.Ref, uid: e.UID, message: "left alone: " + e.Verdict.String(), lasting: true}}
 	case reconciler.EventShift:
 		return []note{{reason: Ownership, message: "checking " + e.Shift.String()}}
 	}
