@@ -2,10 +2,12 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/knative"
 )
 
 // routesOf checks the routes of a service against its versions.
@@ -30,6 +32,7 @@ func (c *serviceCheck) routesOf() {
 			all[route.Port] = route.At
 		}
 		c.routePort(route)
+		c.timeout(route)
 		c.notYet(route)
 		for _, t := range route.Targets {
 			if !t.External() {
@@ -37,13 +40,37 @@ func (c *serviceCheck) routesOf() {
 			}
 		}
 	}
+	c.unmatched(all)
+}
+
+// unmatched warns of calls that no route takes, for want of one without
+// matchers; all are the ports that have one.
+func (c *serviceCheck) unmatched(all map[int]definition.Pos) {
+	last := map[int]definition.Route{}
+	for _, route := range c.routes.def.Routes {
+		last[route.Port] = route
+	}
+	for _, port := range slices.Sorted(maps.Keys(last)) {
+		if _, ok := all[port]; !ok && port != 0 {
+			c.unit.warn(definition.CodeUnmatchedCalls, c.routes.src.At(last[port].At), fmt.Sprintf(
+				"calls of %s on port %d that no matcher takes are answered with 404: end with a route for it without matchers", c.name.id, port))
+		}
+	}
+}
+
+// timeout checks that Knative waits as long as the route does.
+func (c *serviceCheck) timeout(route definition.Route) {
+	if c.mode.Mode != ModeKnativeDirect || route.TimeoutSeconds <= knative.MaxTimeout {
+		return
+	}
+	if slices.ContainsFunc(route.Targets, func(t definition.Target) bool { return !t.External() }) {
+		c.unit.violate(definition.CodeRouteTimeout, c.routes.src.At(route.At), fmt.Sprintf(
+			"requestTimeout is %d; Knative ends a call after %d seconds: ask for less, or have the caller come back for the answer", route.TimeoutSeconds, knative.MaxTimeout))
+	}
 }
 
 // notYet refuses what routes cannot be rendered with.
 func (c *serviceCheck) notYet(route definition.Route) {
-	if len(route.Matchers) > 0 {
-		c.unit.violate(definition.CodeNotYet, c.routes.src.At(route.Matchers[0].At), "route matchers: not in this version")
-	}
 	for _, t := range route.Targets {
 		if t.External() {
 			c.unit.violate(definition.CodeNotYet, c.routes.src.At(t.Host.At), "external route targets: not in this version")

@@ -259,7 +259,7 @@ func (b *builder) policyAbout(versions []placed[definition.Version]) about {
 
 func (b *builder) knative() {
 	for _, v := range b.versions {
-		ksvc := knative.Service(b.podInput(v.def))
+		ksvc := knative.Service(b.podInput(v.def), b.timeout(v.def))
 		b.addKnative(ksvc, version(v), versionField{v, ksvc, b.secrets}.origin)
 	}
 	b.access(func(a istio.Access, versions []placed[definition.Version]) {

@@ -118,15 +118,41 @@ func (b *builder) splits(all []deployment.Endpoint) []istio.Split {
 		covered[r.Port] = true
 		out = append(out, b.split(r, r.Port))
 	}
-	// Port 80 answers as the declared port does.
-	if r := b.routes.def.Routes[0]; b.mode.Mode == ModeKnativeDirect && !covered[80] {
-		out = append(out, b.split(r, 80))
+	if b.mode.Mode != ModeKnativeDirect {
+		return out
+	}
+	// The one port of the pods is called on port 80 and on the declared one: where
+	// the routes are for one of them, the other answers as it does.
+	for _, e := range all {
+		for _, r := range b.routes.def.Routes {
+			if !covered[e.Port] && r.Port == b.routes.def.Routes[0].Port {
+				out = append(out, b.split(r, e.Port))
+			}
+		}
 	}
 	return out
 }
 
+// timeout is the longest time, in seconds, that a route gives a version; 0
+// where none says so.
+func (b *builder) timeout(v *definition.Version) int {
+	longest := 0
+	if b.routes.def == nil {
+		return longest
+	}
+	for _, r := range b.routes.def.Routes {
+		if slices.ContainsFunc(r.Targets, func(t definition.Target) bool {
+			return !t.External() && definition.Slug(t.Version.Value) == definition.Slug(v.Version.Value)
+		}) {
+			longest = max(longest, r.TimeoutSeconds)
+		}
+	}
+	return longest
+}
+
 func (b *builder) split(r definition.Route, port int) istio.Split {
 	s := newSplit(port, r.TCP)
+	s.Matchers = r.Matchers
 	if r.Retries > 0 {
 		s.Retries = r.Retries
 	}

@@ -137,6 +137,10 @@ const (
 	CodeMatcher = "PL6007"
 	// CodeUnreachableRoute: a route behind one that takes all its calls.
 	CodeUnreachableRoute = "PL6008"
+	// CodeUnmatchedCalls: calls on a route's port that no route takes (warning).
+	CodeUnmatchedCalls = "PL6009"
+	// CodeRouteTimeout: a route that waits longer than what runs the service does.
+	CodeRouteTimeout = "PL6010"
 
 	// CodeAnswersOn80: a service that answers on port 80 instead of the declared
 	// one (warning).

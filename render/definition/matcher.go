@@ -98,9 +98,14 @@ func (r *reader) matchHeader(n *yaml.Node, m *Matcher) {
 		r.errorf(CodeMatcher, key.At, "%s is no name of a header", r.shown(key.Value))
 		return
 	}
+	name := strings.ToLower(key.Value)
+	if slices.ContainsFunc(m.Headers, func(h HeaderMatch) bool { return h.Key == name }) {
+		r.errorf(CodeMatcher, key.At, "header %s is in this matcher twice: remove one, or write one regex", name)
+		return
+	}
 	match := r.match(kind, value, posOf(n), "header", MatchExact, MatchPrefix, MatchRegex, MatchPresent)
 	if match.Kind != "" {
-		m.Headers = append(m.Headers, HeaderMatch{Key: strings.ToLower(key.Value), Match: match})
+		m.Headers = append(m.Headers, HeaderMatch{Key: name, Match: match})
 	}
 }
 

@@ -48,8 +48,16 @@ func IsReservedEnv(name string, serving bool) bool {
 	return serving && name == "PORT"
 }
 
+// The time, in seconds, that Knative gives a call by default, and at most.
+const (
+	defaultTimeout = 300
+	MaxTimeout     = 600
+)
+
 // Service is the Knative Service of a version, without Knative's defaults.
-func Service(in pod.Input) *servingv1.Service {
+// Callers wait timeout seconds for an answer: Knative waits as long, and never
+// shorter than by its default.
+func Service(in pod.Input, timeout int) *servingv1.Service {
 	v := in.Version
 	labels := pod.Selector(v)
 	labels[labelVisibility] = clusterLocal
@@ -59,7 +67,7 @@ func Service(in pod.Input) *servingv1.Service {
 	for i := range spec.Containers {
 		readiness(spec.Containers[i].ReadinessProbe)
 	}
-	return &servingv1.Service{
+	out := &servingv1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Name: v.Name(), Namespace: v.Project.Value, Labels: labels},
 		Spec: servingv1.ServiceSpec{
@@ -69,6 +77,11 @@ func Service(in pod.Input) *servingv1.Service {
 			}},
 		},
 	}
+	if timeout > defaultTimeout {
+		revision := &out.Spec.Template.Spec
+		revision.TimeoutSeconds, revision.ResponseStartTimeoutSeconds = pointer(int64(timeout)), pointer(int64(timeout))
+	}
+	return out
 }
 
 // readiness keeps the kubelet's way of asking: Knative takes a probe without a

@@ -172,6 +172,16 @@ func routes() []Entry {
 			"Routes of one port are tried in order, and one before this takes all calls.",
 			"Put the route without matchers last, or join the two.",
 		},
+		{
+			"PL6009", "Calls that no route takes",
+			"All routes of a port have matchers; what none of them matches is answered with 404.",
+			"End with a route for the port without matchers, unless 404 is what you want.",
+		},
+		{
+			"PL6010", "A route that waits longer than Knative does",
+			"Knative ends a call after 600 seconds, whatever its route says.",
+			"Lower requestTimeout to 600 or less, or let the caller ask for the result later.",
+		},
 	}
 }
 
