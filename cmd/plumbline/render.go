@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -134,19 +135,18 @@ func redactSecret(body []byte) ([]byte, error) {
 }
 
 func writeYAML(w io.Writer, ms []manifest) error {
-	var buf bytes.Buffer
+	buf := bufio.NewWriterSize(w, 1<<16) // keeps the first error for Flush
 	for i, m := range ms {
 		if i > 0 {
-			buf.WriteString("---\n")
+			_, _ = buf.WriteString("---\n")
 		}
 		text, err := yaml.JSONToYAML(m.json)
 		if err != nil {
 			return &plumbline.Error{Op: "write YAML", Kind: plumbline.KindInternal, Ref: m.ref, Err: errors.New("the body is no JSON")}
 		}
-		buf.Write(text)
+		_, _ = buf.Write(text)
 	}
-	_, err := w.Write(buf.Bytes())
-	return err
+	return buf.Flush()
 }
 
 // writeSplit writes one file an object into an empty directory:
