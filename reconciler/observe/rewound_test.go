@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -28,11 +29,11 @@ func TestRewoundByWatch(t *testing.T) {
 		lists, away, rewound := 0, c.failed, false
 		r := &reporting{
 			ListerWatcherWithContext: &cache.ListWatch{
-				ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+				ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 					lists++
 					return &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: c.version}}, nil
 				},
-				WatchFunc: func(metav1.ListOptions) (watch.Interface, error) {
+				WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
 					if away {
 						return nil, errors.New("connection refused")
 					}
