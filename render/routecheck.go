@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/istio"
 	"github.com/plumbline-dev/plumbline/render/knative"
 )
 
@@ -33,9 +34,10 @@ func (c *serviceCheck) routesOf() {
 		}
 		c.routePort(route)
 		c.timeout(route)
-		c.notYet(route)
 		for _, t := range route.Targets {
-			if !t.External() {
+			if t.External() {
+				c.externalTarget(route, t)
+			} else {
 				c.routeTarget(route, t)
 			}
 		}
@@ -69,12 +71,21 @@ func (c *serviceCheck) timeout(route definition.Route) {
 	}
 }
 
-// notYet refuses what routes cannot be rendered with.
-func (c *serviceCheck) notYet(route definition.Route) {
-	for _, t := range route.Targets {
-		if t.External() {
-			c.unit.violate(definition.CodeNotYet, c.routes.src.At(t.Host.At), "external route targets: not in this version")
+// maxExternalName is the longest name of a host in the mesh.
+const maxExternalName = 253
+
+// externalTarget checks that the mesh can be told of a host.
+func (c *serviceCheck) externalTarget(route definition.Route, t definition.Target) {
+	at := c.routes.src.At(t.Host.At)
+	if istio.InCluster(t.Host.Value) {
+		if t.TLS {
+			c.unit.violate(definition.CodeRouteTargets, at, fmt.Sprintf("%s is a Service of the cluster, which the mesh calls over TLS of its own: remove scheme: https", t.Host.Value))
 		}
+		return
+	}
+	if n := len(c.external(route, t).Host()); n > maxExternalName {
+		c.unit.violate(definition.CodeRouteTargets, at, fmt.Sprintf("host %s is too long: with %s and %s its name in the mesh has %d characters; the limit is %d",
+			t.Host.Value, c.name.id, c.name.project, n, maxExternalName))
 	}
 }
 

@@ -85,7 +85,53 @@ func (b *builder) reach(endpoints func(definition.Port) []deployment.Endpoint) {
 	}
 	selector := map[string]string{pod.LabelApp: b.name.id}
 	b.add(deployment.Service(b.name.project, b.name.id, selector, all), b.whole())
+	b.externals()
 	b.add(istio.VirtualService(b.name.project, b.name.id, b.splits(all)), b.traffic())
+}
+
+// externals renders the hosts outside of the cluster that the routes name.
+func (b *builder) externals() {
+	if b.routes.def == nil {
+		return
+	}
+	seen := map[istio.External]bool{}
+	for _, r := range b.routes.def.Routes {
+		for _, t := range r.Targets {
+			e := b.external(r, t)
+			if !t.External() || istio.InCluster(t.Host.Value) || seen[e] {
+				continue
+			}
+			seen[e] = true
+			b.add(e.ServiceEntry(), b.traffic())
+			if rule := e.DestinationRule(); rule != nil {
+				at := b.traffic()
+				at.control.WaveShift-- // before the VirtualService: never a call without TLS
+				b.add(rule, at)
+			}
+		}
+	}
+}
+
+// external is what an external target stands for.
+func (s *resolved) external(r definition.Route, t definition.Target) istio.External {
+	e := istio.External{
+		Namespace: s.name.project, Service: s.name.id, Address: t.Host.Value, Port: t.Port, TLS: t.TLS,
+		Protocol: definition.ProtocolHTTP,
+	}
+	for _, v := range s.versions {
+		for _, p := range portsOf(v.def) {
+			if p.Address == r.Port || s.mode.Mode == ModeKnativeDirect {
+				e.Protocol = p.Protocol
+			}
+		}
+	}
+	if e.Port == 0 {
+		e.Port = istio.DefaultPort(t.TLS)
+		if r.TCP {
+			e.Port = r.Port
+		}
+	}
+	return e
 }
 
 // appendEndpoint adds a port of another version to those of the service, under
@@ -161,11 +207,28 @@ func (b *builder) split(r definition.Route, port int) istio.Split {
 	}
 	for i, p := range percent(weights(r.Targets)) {
 		t := r.Targets[i]
+		if t.External() {
+			s.Shares = append(s.Shares, b.away(r, t, p))
+			continue
+		}
 		to := r.Port
 		if t.Port != 0 {
 			to = t.Port
 		}
 		s.Shares = append(s.Shares, b.share(definition.Join(b.name.id, t.Version.Value), to, p))
+	}
+	return s
+}
+
+// away is the share of a host that is not of the service.
+func (b *builder) away(r definition.Route, t definition.Target, weight int) istio.Share {
+	e := b.external(r, t)
+	if !istio.InCluster(e.Address) {
+		return e.Share(weight)
+	}
+	s := istio.Share{Host: e.Address, Port: uint32(e.Port), Weight: weight} //nolint:gosec // 1 to 65535
+	if !r.TCP {
+		s.Authority = e.Address
 	}
 	return s
 }

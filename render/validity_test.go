@@ -126,6 +126,8 @@ func TestEncodingReadsBack(t *testing.T) {
 		"serving.knative.dev/Service":                  func() any { return &servingv1.Service{} },
 		"serving.knative.dev/Route":                    func() any { return &servingv1.Route{} },
 		"networking.istio.io/Sidecar":                  func() any { return &networkingv1.Sidecar{} },
+		"networking.istio.io/ServiceEntry":             func() any { return &networkingv1.ServiceEntry{} },
+		"networking.istio.io/DestinationRule":          func() any { return &networkingv1.DestinationRule{} },
 		"networking.istio.io/VirtualService":           func() any { return &networkingv1.VirtualService{} },
 		"security.istio.io/AuthorizationPolicy":        func() any { return &securityv1.AuthorizationPolicy{} },
 		"security.istio.io/PeerAuthentication":         func() any { return &securityv1.PeerAuthentication{} },
@@ -199,7 +201,7 @@ func prune(v any) any {
 
 // withoutZeroEnums drops the enums that are written although they are zero.
 func withoutZeroEnums(v any) any {
-	zero := map[string]string{"action": "ALLOW", "mode": "REGISTRY_ONLY"}
+	zero := map[string]string{"action": "ALLOW", "mode": "REGISTRY_ONLY", "location": "MESH_EXTERNAL"}
 	switch m := v.(type) {
 	case map[string]any:
 		for k, c := range m {

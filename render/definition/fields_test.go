@@ -30,7 +30,6 @@ func unsupported() map[pair]string {
 	out := map[pair]string{}
 	for _, mode := range serviceModes() {
 		for _, field := range []string{
-			"a target: host", "a target: scheme",
 			"a trigger: authRef", "authRef: secretMapping", "an entry of secretMapping: param", "an entry of secretMapping: key",
 		} {
 			out[pair{field, mode}] = notYet
@@ -39,6 +38,7 @@ func unsupported() map[pair]string {
 	for _, field := range []string{
 		"a route: requestRetries", "a route: requestTimeout", "a route: matchers", "a matcher: url", "a matcher: headers",
 		"url: type", "url: value", "url: ignoreCase", "a header: key", "a header: type", "a header: value",
+		"a target: host", "a target: scheme",
 	} {
 		out[pair{field, string(render.ModeKnative)}] = "asks for the mode knative-direct"
 	}

@@ -248,9 +248,11 @@ type Target struct {
 	Version Text
 	Host    Text // of an external target
 	TLS     bool // the host is called over TLS
-	Port    int  // of the receiver's address; that of the route where nothing is said
-	Weight  int
-	At      Pos
+	// Port of the receiver's address; 0 where nothing is said: that of the route
+	// or, of a host outside that is called by HTTP, the scheme's.
+	Port   int
+	Weight int
+	At     Pos
 }
 
 // External tells whether the target is not a version of the service.

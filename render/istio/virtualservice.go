@@ -29,6 +29,8 @@ type Share struct {
 	Host   string
 	Port   uint32
 	Weight int
+	// Authority is what an HTTP call asks the host for; "" leaves it as it is.
+	Authority string
 }
 
 // VirtualService shares out the calls of a service: of the splits for one port
@@ -65,7 +67,11 @@ func httpRoute(s Split) *networking.HTTPRoute {
 		},
 	}
 	for _, t := range s.Shares {
-		r.Route = append(r.Route, &networking.HTTPRouteDestination{Destination: destination(t), Weight: int32(t.Weight)}) //nolint:gosec // at most 100
+		d := &networking.HTTPRouteDestination{Destination: destination(t), Weight: int32(t.Weight)} //nolint:gosec // at most 100
+		if t.Authority != "" {
+			d.Headers = &networking.Headers{Request: &networking.Headers_HeaderOperations{Set: map[string]string{"Host": t.Authority}}}
+		}
+		r.Route = append(r.Route, d)
 	}
 	return r
 }

@@ -21,6 +21,8 @@ func Rendered() []plumbline.GroupKind {
 		{Kind: "ServiceAccount"},
 		{Group: "apps", Kind: "Deployment"},
 		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+		{Group: networking, Kind: "DestinationRule"},
+		{Group: networking, Kind: "ServiceEntry"},
 		{Group: networking, Kind: "Sidecar"},
 		{Group: networking, Kind: "VirtualService"},
 		{Group: "policy", Kind: "PodDisruptionBudget"},
