@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,8 +121,8 @@ func TestOutage(t *testing.T) {
 	}
 	f.proxy.Up()
 	f.settle()
-	f.hurry("what was edited is healed", func() bool {
-		return fmt.Sprint(f.get(configMaps, "settings").Object["data"]) == "map[color:blue]"
+	f.hurry("what was edited and deleted is healed", func() bool {
+		return fmt.Sprint(f.get(configMaps, "settings").Object["data"]) == "map[color:blue]" && slices.Contains(f.live(configMaps), "ConfigMap m-39")
 	})
 	f.converged()
 }

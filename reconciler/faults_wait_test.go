@@ -103,6 +103,12 @@ func TestKindArrives(t *testing.T) {
 		f.pushGadgets(map[string]string{"crd.yaml": f.gadgets("size"), "gadget.yaml": f.gadget("size: large")})
 		f.settle()
 		f.pushGadgets(map[string]string{"crd.yaml": f.gadgets("size", "color"), "gadget.yaml": f.gadget("size: large, color: red")})
+		f.settle()
+		// Whether this process or the next one hears first that the schema
+		// changed, is all the same.
+		f.p.stop()
+		f.sent()
+		f.p = f.start()
 		f.converged()
 	})
 }
