@@ -61,12 +61,16 @@ devforge: ## Build bin/devforge, a Gitea (minutes, once)
 devknative: ## Build bin/devknative, Knative's webhook and controller (minutes, once)
 	@$(SERVER) knative-webhook devknative
 
+.PHONY: sops
+sops: ## Build bin/sops, which tests encrypt with (minutes, once)
+	@$(SERVER) sops
+
 .PHONY: demo
 demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=script plays it by itself
 	go run ./fixtures/demo
 
 .PHONY: test
-test: doctor devcluster devforge devknative ## Run all tests, with the race detector, against one API server and one Gitea
+test: doctor devcluster devforge devknative sops ## Run all tests, with the race detector, against one API server and one Gitea
 	@set -e; \
 	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
 	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
