@@ -46,7 +46,7 @@ func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
 	if base != "" {
 		l.base, l.baseErr = r.render(ctx, base)
 	}
-	if l.err != nil || l.commit.SHA == known {
+	if l.err != nil || l.commit.SHA == known && !r.stale(ctx) {
 		return l
 	}
 	r.log.Debug("new head", keyCommit, l.commit.Short())
@@ -57,6 +57,9 @@ func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
 	l.rendered, l.err = r.render(ctx, l.commit.SHA)
 	return l
 }
+
+// stale tells whether the head would be rendered otherwise now.
+func (r *Reconciler) stale(ctx context.Context) bool { return r.o.Stale != nil && r.o.Stale(ctx) }
 
 func (r *Reconciler) render(ctx context.Context, sha string) (*Rendered, error) {
 	snap, err := r.o.Source.Snapshot(ctx, sha)

@@ -126,6 +126,10 @@ type Options struct {
 
 	Source   Source
 	Renderer Renderer
+	// Stale tells whether the head is to be rendered again though no commit came,
+	// as when a key has come that it was refused for. It is asked at each
+	// interval; nil: never.
+	Stale    func(context.Context) bool
 	Reporter Reporter // optional: no statuses
 	Outbox   Outbox
 	Prune    func(PruneRequest) PruneDecision

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -237,19 +236,22 @@ func (a *assembly) result() Result {
 	res.Violations = append(res.Violations, a.fileViolations...)
 	res.Violations = append(res.Violations, a.all.violations...)
 	res.Skipped = append(res.Skipped, a.tree.root.allSkipped()...)
+	res.Closed = append(res.Closed, a.closed...)
 	for src, n := range a.index.notes {
 		res.Violations = append(res.Violations, n.violations...)
 		if n.skipped != "" {
 			res.Skipped = append(res.Skipped, Skip{Origin: src.At(definition.Pos{Line: 1}), Reason: n.skipped})
+		}
+		if n.closed != "" {
+			res.Closed = append(res.Closed, Skip{Origin: src.At(definition.Pos{Line: 1}), Reason: n.closed})
 		}
 	}
 	for _, u := range a.units.faulty {
 		res.Violations = append(res.Violations, u.violations...)
 	}
 	res.Violations = plumbline.SortViolations(withoutDerived(res.Violations))
-	slices.SortFunc(res.Skipped, func(x, y Skip) int {
-		return cmp.Or(x.Origin.Compare(y.Origin), cmp.Compare(x.Reason, y.Reason))
-	})
+	slices.SortFunc(res.Skipped, Skip.compare)
+	slices.SortFunc(res.Closed, Skip.compare)
 	if objects := a.units.objects.settle(); len(plumbline.Errors(res.Violations)) == 0 {
 		res.Objects = objects
 	}

@@ -60,6 +60,9 @@ func (c *check) orphanRoles() {
 
 // missingSecrets refuses secrets that nobody defines.
 func (c *check) missingSecrets() {
+	if c.index.hidden > 0 {
+		return // they may be in a document that cannot be read
+	}
 	for _, s := range c.services {
 		for _, m := range s.missing {
 			c.add(plumbline.SeverityError, definition.CodeUnknownSecret, m.at,

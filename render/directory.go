@@ -63,6 +63,30 @@ func (d *directory) each(at string, file func(path string, e entry)) {
 	}
 }
 
+// withoutHashes is the same directory without the hashes of some files, and of
+// the directories that hold them.
+func (d *directory) withoutHashes(some func(*content) bool) *directory {
+	out := *d
+	for i, e := range d.entries {
+		now := e
+		if e.dir != nil {
+			if now.dir = e.dir.withoutHashes(some); now.dir == e.dir {
+				continue
+			}
+		} else if !some(e.content) {
+			continue
+		}
+		if out.hash, now.hash = "", ""; &out.entries[0] == &d.entries[0] {
+			out.entries = slices.Clone(d.entries)
+		}
+		out.entries[i] = now
+	}
+	if len(d.entries) == 0 || &out.entries[0] == &d.entries[0] {
+		return d
+	}
+	return &out
+}
+
 // allSkipped are what was skipped, in the directory and below.
 func (d *directory) allSkipped() []Skip {
 	out := slices.Clone(d.skipped)

@@ -44,6 +44,9 @@ type index struct {
 	users map[name]map[name]bool
 	notes map[definition.Source]note
 	docs  int
+	// hidden counts documents of which not even the name is known: secrets that
+	// nobody seems to define may be among them.
+	hidden int
 
 	dirty dirty
 }
@@ -52,6 +55,7 @@ type index struct {
 type note struct {
 	violations []plumbline.Violation // placed
 	skipped    string
+	closed     string
 }
 
 // dirty is what changed since the last rendering.
@@ -83,8 +87,11 @@ func newIndex() *index {
 // add takes in a document.
 func (x *index) add(doc *definition.Document, src definition.Source) {
 	x.docs++
-	if len(doc.Violations) > 0 || doc.Skipped != "" {
-		n := note{skipped: doc.Skipped}
+	if doc.Hidden {
+		x.hide(1)
+	}
+	if len(doc.Violations) > 0 || doc.Skipped != "" || doc.Closed != "" {
+		n := note{skipped: doc.Skipped, closed: doc.Closed}
 		for _, v := range doc.Violations {
 			n.violations = append(n.violations, src.Place(v))
 		}
@@ -127,6 +134,9 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 // remove takes a document out that was added.
 func (x *index) remove(doc *definition.Document, src definition.Source) {
 	x.docs--
+	if doc.Hidden {
+		x.hide(-1)
+	}
 	delete(x.notes, src)
 	for _, v := range doc.Versions {
 		s := x.service(name{v.Project.Value, v.ID.Value})
@@ -156,6 +166,14 @@ func (x *index) remove(doc *definition.Document, src definition.Source) {
 		removeFrom(x.plain, v.Ref, placed[definition.Plain]{v, src})
 		x.dirty.plain[v.Ref] = true
 	}
+}
+
+// hide counts hidden documents. The first and the last make a difference to the
+// checks between documents.
+func (x *index) hide(n int) {
+	before := x.hidden > 0
+	x.hidden += n
+	x.dirty.projects = x.dirty.projects || before != (x.hidden > 0)
 }
 
 // service finds or makes a service, which is about to change.

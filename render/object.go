@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 
@@ -110,7 +111,32 @@ func (r *Renderer) renderSecret(u *unit, s placed[definition.Secret]) error {
 		origin: s.src.At(s.def.At), project: s.def.Project.Value, control: s.def.Control,
 	})
 	u.objects = append(u.objects, o)
+	r.inTheOpen(u, s.src, s.def.Sealing)
 	return err
+}
+
+// inTheOpen tells of values of a secret that everyone reads who reads the
+// repository.
+func (r *Renderer) inTheOpen(u *unit, src definition.Source, s definition.Sealing) {
+	if len(s.Plain) == 0 {
+		return
+	}
+	what := "the value of " + s.Plain[0] + " is"
+	switch n := len(s.Plain); {
+	case n == 2:
+		what = "the values of " + strings.Join(s.Plain, " and ") + " are"
+	case n > 2:
+		what = fmt.Sprintf("the values of %s and %d more keys are", s.Plain[0], n-1)
+	}
+	tell := u.warn
+	if r.opts.RequireEncrypted {
+		tell = u.violate
+	}
+	advice := "encrypt the file with sops"
+	if s.Partly {
+		advice = "the document has a sops block, and its rule leaves them out; encrypt it again with encrypted_regex: ^(data|stringData)$"
+	}
+	tell(definition.CodeSecretPlain, src.At(s.PlainAt), what+" in the repository for everyone to read: "+advice)
 }
 
 // renderPlain passes a plain object on, with our labels.
@@ -139,6 +165,7 @@ func (r *Renderer) renderPlain(u *unit, p placed[definition.Plain]) error {
 	}
 	u.objects = append(u.objects, r.finish(d.Ref, d.Version, body, a))
 	r.checkPlainKnative(u, p, body)
+	r.inTheOpen(u, p.src, d.Sealing)
 	return nil
 }
 

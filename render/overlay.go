@@ -35,12 +35,9 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		})
 		return nil
 	}
+	r.opener.Begin()
 	text, err := r.opts.Overlay(ctx, fsys, dir, func(name string, doc []byte) ([]byte, error) {
-		out, found := definition.Convert(doc)
-		if len(found) == 0 {
-			return out, nil
-		}
-		src := sourceOf(fsys, name, doc)
+		out, found, src := r.convert(fsys, name, doc)
 		for _, v := range found {
 			r.fileViolations = append(r.fileViolations, src.Place(v))
 		}
@@ -64,7 +61,7 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	if err != nil {
 		return nil //nolint:nilerr // what is wrong with the overlay is a violation
 	}
-	c := r.tree.parse(text)
+	c := r.tree.parseBuilt(text)
 	r.tree.only(c)
 	for _, v := range c.violations {
 		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
@@ -82,19 +79,49 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 // errConvert is what an overlay is told of a document that is wrong.
 var errConvert = plumbline.Errorf(plumbline.KindInvalid, "convert", "the definition is invalid")
 
-// sourceOf finds out where in its file a document lies.
-func sourceOf(fsys fs.FS, name string, doc []byte) definition.Source {
+// convert gives a document the form that kustomize knows. One that is encrypted
+// is opened with the others of its file.
+func (r *Renderer) convert(fsys fs.FS, name string, doc []byte) ([]byte, []plumbline.Violation, definition.Source) {
+	if !definition.MaybeEncrypted(doc) {
+		out, found := definition.Convert(doc)
+		if len(found) == 0 {
+			return out, nil, definition.Source{}
+		}
+		src, _, _ := sourceOf(fsys, name, doc)
+		return out, found, src
+	}
+	src, texts, i := sourceOf(fsys, name, doc)
+	out, d := r.opener.Convert(texts, i)
+	if d.Closed != "" {
+		r.closed = append(r.closed, Skip{Origin: src.At(definition.Pos{Line: 1}), Reason: d.Closed})
+		if d.Hidden {
+			r.index.hide(1)
+		}
+	}
+	return out, d.Violations, src
+}
+
+// sourceOf finds out where in its file a document lies, and with which others
+// that may be encrypted; i is its index among them.
+func sourceOf(fsys fs.FS, name string, doc []byte) (src definition.Source, texts [][]byte, i int) {
 	text, err := fs.ReadFile(fsys, name)
 	if err != nil {
-		return definition.Source{Path: name, Opaque: true}
+		return definition.Source{Path: name, Opaque: true}, [][]byte{doc}, 0
 	}
+	src = definition.Source{Path: name}
 	chunks, _ := definition.Split(text)
 	for _, c := range chunks {
 		if bytes.Equal(c.Text, doc) {
-			return definition.Source{Path: name, Before: c.Before}
+			src, i = definition.Source{Path: name, Before: c.Before}, len(texts)
+		}
+		if definition.MaybeEncrypted(c.Text) {
+			texts = append(texts, c.Text)
 		}
 	}
-	return definition.Source{Path: name}
+	if i >= len(texts) {
+		return src, [][]byte{doc}, 0
+	}
+	return src, texts, i
 }
 
 // leaves are the errors that were joined to err.

@@ -10,6 +10,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"github.com/plumbline-dev/plumbline/render/encode"
 	"github.com/plumbline-dev/plumbline/render/istio"
 	"github.com/plumbline-dev/plumbline/render/knative"
+	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
 // Options say for which environment, and for what kind of cluster, is
@@ -34,6 +36,21 @@ type Options struct {
 	HashKey []byte
 	// Overlay builds a directory that holds a kustomization; nil refuses it.
 	Overlay OverlayFunc
+	// Keys open documents that SOPS encrypted; nil: there are none.
+	Keys Keys
+	// Closed lets documents pass for which there is no key, as far as they are
+	// plain: for renderings that are shown and never applied.
+	Closed bool
+	// RequireEncrypted makes secrets that are not encrypted an error.
+	RequireEncrypted bool
+}
+
+// Keys are the keys of SOPS that the operator gave.
+type Keys interface {
+	sops.Keys
+	// Load reads them anew, where they may have changed. The name changes with
+	// them, and says nothing of them.
+	Load(ctx context.Context) (name string, err error)
 }
 
 // Knative is what is true of Knative on the cluster.
@@ -75,7 +92,11 @@ type Result struct {
 	Projects   []string              // sorted
 	Services   []ServiceMode         // sorted by project and service
 	Skipped    []Skip                // sorted by origin
-	Stats      Stats
+	// Closed are documents of which the values are still encrypted: without
+	// Options.Closed each has an error too. In objects SOPS's own text stands
+	// for such values.
+	Closed []Skip // sorted by origin
+	Stats  Stats
 }
 
 // ServiceMode is how a service is run, and why.
@@ -87,10 +108,14 @@ type ServiceMode struct {
 	Origin  plumbline.Origin `json:"origin"`
 }
 
-// Skip is a file or document that is not ours.
+// Skip is a file or document that is not ours, or not read as a whole.
 type Skip struct {
 	Origin plumbline.Origin `json:"origin"`
 	Reason string           `json:"reason"`
+}
+
+func (s Skip) compare(o Skip) int {
+	return cmp.Or(s.Origin.Compare(o.Origin), cmp.Compare(s.Reason, o.Reason))
 }
 
 // Stats count what a rendering had to do.
@@ -121,12 +146,21 @@ type state struct {
 	index  *index
 	// fileViolations are those about files as a whole, and about overlays.
 	fileViolations []plumbline.Violation
+	closed         []Skip // of an overlay
 	units          *units
+	opener         *definition.Opener
+	keys           string // the name of those that documents were opened with
 	all            overview
 	last           *Result
 }
 
-func newState() state { return state{tree: newTree(), index: newIndex(), units: newUnits()} }
+func newState(o Options) state {
+	opener := &definition.Opener{Lenient: o.Closed}
+	if o.Keys != nil {
+		opener.Keys = o.Keys
+	}
+	return state{tree: newTree(opener), index: newIndex(), units: newUnits(), opener: opener}
+}
 
 // New makes a Renderer.
 //
@@ -155,7 +189,7 @@ func New(opts Options) (*Renderer, error) {
 		opts:  opts,
 		rules: rules,
 		enc:   encode.New(),
-		state: newState(),
+		state: newState(opts),
 		mesh: istio.Mesh{
 			TrustDomain:     opts.Mesh.TrustDomain,
 			Gateways:        opts.Mesh.Gateways,
@@ -176,9 +210,13 @@ func New(opts Options) (*Renderer, error) {
 // wrong in the repository is a violation; an error is trouble with reading it,
 // a dir that is not there (plumbline.KindInvalid), or the end of ctx.
 func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, error) {
-	changed, err := r.load(ctx, fsys, dir)
+	err := r.loadKeys(ctx)
+	changed := false
+	if err == nil {
+		changed, err = r.load(ctx, fsys, dir)
+	}
 	if err != nil {
-		r.state = newState() // half read
+		r.state = newState(r.opts) // half read
 		return Result{}, err
 	}
 	if !changed && r.last != nil {
@@ -188,11 +226,25 @@ func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, 
 	}
 	res, err := r.assemble()
 	if err != nil {
-		r.state = newState()
+		r.state = newState(r.opts)
 		return Result{}, err
 	}
 	r.last = &res
 	return res, nil
+}
+
+// loadKeys reads the keys. Where they changed, documents that are encrypted are
+// opened anew.
+func (r *Renderer) loadKeys(ctx context.Context) error {
+	if r.opts.Keys == nil {
+		return nil
+	}
+	name, err := r.opts.Keys.Load(ctx)
+	if err == nil && name != r.keys {
+		r.keys = name
+		r.tree.forgetEncrypted()
+	}
+	return err
 }
 
 // load reads dir into the index, and tells whether anything changed.
@@ -257,5 +309,5 @@ func (r *Renderer) forgetDocuments() {
 		r.index.dirty.plain[k] = true
 	}
 	r.index.dirty.projects = true
-	r.tree.root, r.fileViolations = &directory{}, nil
+	r.tree.root, r.fileViolations, r.closed = &directory{}, nil, nil
 }

@@ -3,7 +3,9 @@ package render
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -18,6 +20,7 @@ type tree struct {
 	contents map[string]*content
 	parsed   map[[sha256.Size]byte]*definition.Document
 	fresh    int // documents parsed since the last rendering
+	opener   *definition.Opener
 }
 
 // content of a file: the same for all files with the same bytes.
@@ -33,13 +36,19 @@ func (c *content) documents() []chunk {
 	return c.docs
 }
 
+// encrypted tells whether a document of it is.
+func (c *content) encrypted() bool {
+	return slices.ContainsFunc(c.documents(), func(ch chunk) bool { return ch.doc.Encrypted })
+}
+
 type chunk struct {
 	doc    *definition.Document
 	before int
 }
 
-func newTree() *tree {
+func newTree(opener *definition.Opener) *tree {
 	return &tree{
+		opener:   opener,
 		root:     &directory{},
 		contents: map[string]*content{},
 		parsed:   map[[sha256.Size]byte]*definition.Document{},
@@ -91,19 +100,80 @@ func (t *tree) only(live ...*content) {
 	}
 }
 
-// parse splits a text and parses the documents that are new.
+// parse splits a text and parses the documents that are new. Those that may be
+// encrypted belong together: one of them is new when any is.
 func (t *tree) parse(text []byte) *content {
+	chunks, violations := definition.Split(text)
+	c := &content{violations: violations, docs: make([]chunk, len(chunks))}
+	var encrypted [][]byte
+	for i, ch := range chunks {
+		c.docs[i].before = ch.Before
+		if definition.MaybeEncrypted(ch.Text) {
+			encrypted = append(encrypted, ch.Text)
+			continue
+		}
+		c.docs[i].doc = t.document(sha256.Sum256(ch.Text), func() *definition.Document { return definition.Parse(ch.Text) })
+	}
+	if len(encrypted) == 0 {
+		return c
+	}
+	sum := sha256.New()
+	for _, e := range encrypted {
+		fmt.Fprintf(sum, "%d\n%s", len(e), e)
+	}
+	var opened []*definition.Document
+	n := 0
+	for i := range c.docs {
+		if c.docs[i].doc != nil {
+			continue
+		}
+		own := sha256.Sum256(fmt.Appendf(sum.Sum(nil), "%d", n))
+		c.docs[i].doc = t.document(own, func() *definition.Document {
+			if opened == nil {
+				opened = t.opener.ParseEncrypted(encrypted)
+			}
+			return opened[n]
+		})
+		n++
+	}
+	return c
+}
+
+// parseBuilt parses what an overlay built.
+func (t *tree) parseBuilt(text []byte) *content {
 	chunks, violations := definition.Split(text)
 	c := &content{violations: violations, docs: make([]chunk, 0, len(chunks))}
 	for _, ch := range chunks {
-		sum := sha256.Sum256(ch.Text)
-		doc, ok := t.parsed[sum]
-		if !ok {
-			doc = definition.Parse(ch.Text)
-			t.parsed[sum] = doc
-			t.fresh++
-		}
+		doc := t.document(sha256.Sum256(ch.Text), func() *definition.Document { return t.opener.Parse(ch.Text) })
 		c.docs = append(c.docs, chunk{doc, ch.Before})
 	}
 	return c
+}
+
+// document is a document that is known by its hash, or else is parsed.
+func (t *tree) document(sum [sha256.Size]byte, parse func() *definition.Document) *definition.Document {
+	doc, ok := t.parsed[sum]
+	if !ok {
+		doc = parse()
+		t.parsed[sum] = doc
+		t.fresh++
+	}
+	return doc
+}
+
+// forgetEncrypted drops what was opened, or was not, with other keys: the next
+// reading reads those files again.
+func (t *tree) forgetEncrypted() {
+	t.opener.Forget()
+	for hash, c := range t.contents {
+		if c.encrypted() {
+			delete(t.contents, hash)
+		}
+	}
+	for sum, doc := range t.parsed {
+		if doc.Encrypted {
+			delete(t.parsed, sum)
+		}
+	}
+	t.root = t.root.withoutHashes((*content).encrypted)
 }

@@ -160,7 +160,7 @@ func TestCanariesInRenderings(t *testing.T) {
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	writeFiles(t, dir, secretsOf(c, "shop"))
 	for _, args := range [][]string{
-		{"validate"}, {"validate", "-o", "json", "--strict"}, {"render"}, {"render", "-v", "-o", "json", "--log-level=debug"}, {"render", "--split-dir", out},
+		{"validate"}, {"validate", "-o", "json"}, {"render"}, {"render", "-v", "-o", "json", "--log-level=debug"}, {"render", "--split-dir", out},
 	} {
 		c.quiet(t, dir, 0, args...)
 	}

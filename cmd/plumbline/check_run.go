@@ -25,6 +25,7 @@ type checkRun struct {
 	settings settings
 	cache    string
 	now      func() time.Time
+	opening  opening                  // of the environment that is rendered next
 	rendered map[string]render.Result // by environment, where it could be rendered
 }
 
@@ -33,7 +34,8 @@ func (c *checkRun) environments(ctx context.Context) []preflight.Finding {
 	c.rendered = map[string]render.Result{}
 	var out []preflight.Finding
 	for i, env := range c.settings.Environments {
-		found := c.repository(ctx, i, env)
+		found := c.decryption(ctx, env)
+		found = append(found, c.repository(ctx, i, env)...)
 		found = append(found, c.statuses(ctx, i))
 		for j := range found {
 			found[j].Environment = "environment " + env.Name
@@ -91,7 +93,7 @@ func fetchAdvice(err error) string {
 // definitions renders what the environment's directory says.
 func (c *checkRun) definitions(ctx context.Context, env config.Environment, s plumbline.Snapshot) preflight.Finding {
 	const subject = "definitions"
-	r, err := renderEnvironment(ctx, tree{fs: s.FS, dir: env.Path}, c.settings, env)
+	r, err := renderEnvironment(ctx, tree{fs: s.FS, dir: env.Path}, c.settings, env, c.opening)
 	if err != nil {
 		return preflight.Lacks(subject, message(err), "see that the environment's path names the directory that holds its definitions", plumbline.KindOf(err))
 	}
@@ -103,6 +105,10 @@ func (c *checkRun) definitions(ctx context.Context, env config.Environment, s pl
 		return preflight.Lacks(subject, errs[0].String()+more, "`plumbline validate` in a clone lists all", plumbline.KindInvalid)
 	}
 	c.rendered[env.Name] = r.Result
+	if len(r.Closed) > 0 {
+		return preflight.Lacks(subject, fmt.Sprintf("%s: %s", r.Closed[0].Origin, r.Closed[0].Reason),
+			"name its key in environments[].decryption, or add a recipient whose key is there", plumbline.KindInvalid)
+	}
 	detail := fmt.Sprintf("%s: %s, %s", env.Path, plural(len(r.Services), "service"), plural(r.Objects.Len(), "object"))
 	if n := len(r.Violations); n > 0 {
 		return preflight.Warn(subject, detail+", "+plural(n, "warning"), "`plumbline validate` in a clone lists them")
@@ -178,6 +184,9 @@ func (c *checkRun) cluster(ctx context.Context, at config.Cluster, envs []config
 	}
 	for _, e := range envs {
 		names = append(names, e.Name)
+		if e.Decryption.Secret != "" {
+			o.KeySecrets = append(o.KeySecrets, e.Decryption.Secret)
+		}
 		o.Observe = o.Observe && e.Mode == config.ModeObserve
 	}
 	o.Environments = names

@@ -110,6 +110,7 @@ func (a *app) validObjects(ctx context.Context, s settings, dir, revision string
 	if err != nil {
 		return plumbline.Objects{}, err
 	}
+	a.noteClosed(rs[0].Closed)
 	if errs := plumbline.Errors(rs[0].Violations); len(errs) > 0 {
 		for _, v := range errs {
 			a.writeViolation(a.err, v)
@@ -247,7 +248,7 @@ func readable(ref plumbline.Ref, body []byte) (string, error) {
 		return "", nil
 	}
 	if isSecret(ref) {
-		redacted, err := redactSecret(body)
+		redacted, err := redactSecret(body, false)
 		if err != nil {
 			return "", &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: ref, Err: err}
 		}

@@ -113,6 +113,9 @@ func (a *app) needs(ctx context.Context, s settings, args []string) (rights.Need
 			continue
 		}
 		n.Environments = append(n.Environments, e.Name)
+		if e.Decryption.Secret != "" {
+			n.KeySecrets = append(n.KeySecrets, e.Decryption.Secret)
+		}
 		n.Observe = n.Observe && e.Mode == config.ModeObserve
 		kinds, err := a.kindsIn(ctx, s, e, args)
 		if err != nil {
@@ -138,7 +141,7 @@ func (a *app) kindsIn(ctx context.Context, s settings, e config.Environment, arg
 		return nil, err
 	}
 	t.dir = path.Join(t.dir, e.Path)
-	r, err := renderEnvironment(ctx, t, s, e)
+	r, err := renderEnvironment(ctx, t, s, e, fileKeys(e))
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +180,7 @@ func namedFiles(c config.Config) ([]string, error) {
 	files := []string{a.TokenFile, a.SSHKeyFile, a.KnownHostsFile, a.CAFile, c.Forge.TokenFile, c.Forge.CAFile, c.Forge.WebhookSecretFile}
 	for _, e := range c.Environments {
 		files = append(files, e.Cluster.Kubeconfig)
+		files = append(append(files, e.Decryption.AgeKeyFiles...), e.Decryption.PGPKeyFiles...)
 	}
 	files = slices.DeleteFunc(files, func(f string) bool { return f == "" })
 	byKey := map[string]string{}

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyring"
 	"github.com/plumbline-dev/plumbline/gitsource"
 	"github.com/plumbline-dev/plumbline/gitsource/forge"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
@@ -24,6 +26,7 @@ import (
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 	inventory "github.com/plumbline-dev/plumbline/reconciler/state"
 	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
 // joining says what to join for one environment.
@@ -69,7 +72,10 @@ func join(in joining) (*joined, error) {
 	}
 	s, env := in.settings, in.environment
 	observe := env.Mode == config.ModeObserve
-	j := &joined{core: core, renderer: &renderer{settings: s, environment: env, key: hashKey{client: core, namespace: s.Namespace, readOnly: observe}}}
+	j := &joined{core: core, renderer: &renderer{
+		settings: s, environment: env, key: hashKey{client: core, namespace: s.Namespace, readOnly: observe},
+		keyring: clusterKeys(env, core, s.Namespace),
+	}}
 	source, reporter, err := j.repository(in)
 	if err != nil {
 		return nil, err
@@ -86,6 +92,7 @@ func join(in joining) (*joined, error) {
 		Adopt:       env.Allow.Adopt,
 		Source:      source,
 		Renderer:    j.renderer,
+		Stale:       j.renderer.stale,
 		Reporter:    reporter,
 		Outbox:      &outbox{},
 		Prune:       pruner(env.Prune),
@@ -190,6 +197,8 @@ type renderer struct {
 	settings    settings
 	environment config.Environment
 	key         hashKey
+	keyring     *keyring.Keyring // nil: none
+	opened      []string         // the names of the keys of the last rendering
 	render      *render.Renderer // nil until the key is known
 	last        render.Result    // for commands that show more of it than a reconciler needs
 	allowed     policies.Allowed // of the last objects
@@ -197,7 +206,11 @@ type renderer struct {
 
 func (r *renderer) open(key []byte) (err error) {
 	r.allowed = policies.Allow(plumbline.Objects{}, nil, r.environment.Allow.Options(r.settings.Namespace))
-	r.render, err = newRenderer(r.settings, r.environment, key)
+	var o opening
+	if r.keyring != nil {
+		o.keys = r.keyring
+	}
+	r.render, err = newRenderer(r.settings, r.environment, key, o)
 	return err
 }
 
@@ -221,7 +234,21 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 		res.Violations = withBreaches(res.Violations, r.allowed)
 	}
 	r.last = res
+	if r.keyring != nil {
+		r.opened = r.keyring.Names()
+	}
 	return reconciler.Rendered{Objects: res.Objects, Violations: res.Violations}, nil
+}
+
+// stale is reconciler.Options.Stale: whether what was refused for want of a
+// key would be opened now. While nothing is refused it asks nobody.
+func (r *renderer) stale(ctx context.Context) bool {
+	refused := slices.ContainsFunc(r.last.Violations, func(v plumbline.Violation) bool { return v.Code == definition.CodeEncrypted })
+	if !refused || r.keyring == nil {
+		return false
+	}
+	_, err := r.keyring.Load(ctx)
+	return err == nil && !slices.Equal(r.opened, r.keyring.Names())
 }
 
 // gate opens and closes by the environment's windows.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
 type renderFlags struct {
@@ -59,6 +61,7 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 		return err
 	}
 	r := rs[0]
+	a.noteClosed(r.Closed)
 	if err := a.sayViolations(r.Violations); err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 			a.note("%s/%s: %s: %s", m.Project, m.Service, m.Mode, m.Why)
 		}
 	}
-	ms, err := manifests(plumbline.InWaves(r.Objects), s.projects, f.showSecrets)
+	ms, err := manifests(r, s.projects, f.showSecrets)
 	if err != nil {
 		return err
 	}
@@ -90,15 +93,15 @@ type manifest struct {
 	json []byte
 }
 
-func manifests(objects []*plumbline.Object, projects []string, showSecrets bool) ([]manifest, error) {
-	ms := make([]manifest, 0, len(objects))
-	for _, o := range objects {
+func manifests(r rendering, projects []string, showSecrets bool) ([]manifest, error) {
+	ms := make([]manifest, 0, r.Objects.Len())
+	for _, o := range plumbline.InWaves(r.Objects) {
 		if len(projects) > 0 && !slices.Contains(projects, o.Project) {
 			continue
 		}
 		m := manifest{ref: o.Ref, json: o.Body.Reveal()}
-		if !showSecrets && o.Ref.Group == "" && o.Ref.Kind == "Secret" {
-			redacted, err := redactSecret(m.json)
+		if isSecret(o.Ref) && (!showSecrets || len(r.Closed) > 0) {
+			redacted, err := redactSecret(m.json, showSecrets)
 			if err != nil {
 				return nil, &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: o.Ref, Origin: o.Origin, Err: err}
 			}
@@ -109,9 +112,14 @@ func manifests(objects []*plumbline.Object, projects []string, showSecrets bool)
 	return ms, nil
 }
 
-// redactSecret replaces the values of a Secret, and the annotation in which
-// kubectl keeps a copy of them.
-func redactSecret(body []byte) ([]byte, error) {
+// closedValue stands for a value that no key has opened. It is no base64, so
+// that a manifest with it is not applied by mistake.
+const closedValue = "[encrypted]"
+
+// redactSecret replaces the values of a Secret, or if they are to be shown those
+// that are still encrypted, and the annotation in which kubectl keeps a copy of
+// them.
+func redactSecret(body []byte, show bool) ([]byte, error) {
 	var secret map[string]any
 	if err := json.Unmarshal(body, &secret); err != nil {
 		return nil, errors.New("the body is no JSON object")
@@ -122,8 +130,13 @@ func redactSecret(body []byte) ([]byte, error) {
 			delete(secret, field)
 			continue
 		}
-		for key := range values {
-			values[key] = plumbline.SecretValue{}
+		for key, value := range values {
+			switch {
+			case isClosed(value):
+				values[key] = closedValue
+			case !show:
+				values[key] = plumbline.SecretValue{}
+			}
 		}
 	}
 	if metadata, ok := secret["metadata"].(map[string]any); ok {
@@ -132,6 +145,13 @@ func redactSecret(body []byte) ([]byte, error) {
 		}
 	}
 	return json.Marshal(secret)
+}
+
+// isClosed tells whether a value of data is SOPS's text, or several of them.
+func isClosed(value any) bool {
+	text, _ := value.(string)
+	raw, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(raw) > 0 && sops.IsValue(string(raw))
 }
 
 func writeYAML(w io.Writer, ms []manifest) error {

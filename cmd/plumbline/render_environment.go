@@ -13,7 +13,7 @@ import (
 
 // newRenderer makes the renderer of an environment. Without a hash key, what
 // depends on secret values reads "unkeyed".
-func newRenderer(s settings, e config.Environment, hashKey []byte) (*render.Renderer, error) {
+func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*render.Renderer, error) {
 	return render.New(render.Options{
 		Environment: e.Name,
 		Knative:     render.Knative{Features: s.Knative.Features, MetricsProxyImage: s.Knative.MetricsProxyImage},
@@ -28,6 +28,10 @@ func newRenderer(s settings, e config.Environment, hashKey []byte) (*render.Rend
 		KEDA:    s.KEDA,
 		HashKey: hashKey,
 		Overlay: overlay.Build,
+
+		Keys:             o.keys,
+		Closed:           o.shown,
+		RequireEncrypted: e.RequireEncryptedSecrets,
 	})
 }
 
@@ -46,9 +50,9 @@ func withBreaches(violations []plumbline.Violation, a policies.Allowed) []plumbl
 	return plumbline.SortViolations(slices.Concat(violations, breaches))
 }
 
-// renderEnvironment renders what lies in t for e.
-func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environment) (rendering, error) {
-	r, err := newRenderer(s, e, nil)
+// renderEnvironment renders what lies in t for e, to be shown.
+func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environment, o opening) (rendering, error) {
+	r, err := newRenderer(s, e, nil, o)
 	if err != nil {
 		return rendering{}, err
 	}
@@ -95,7 +99,7 @@ func (a *app) renderings(ctx context.Context, s settings, args []string, revisio
 		if len(args) == 0 && (s.fromFile || a.path != "") {
 			at.dir = e.Path
 		}
-		r, err := renderEnvironment(ctx, at, s, e)
+		r, err := renderEnvironment(ctx, at, s, e, fileKeys(e))
 		if err != nil {
 			return nil, err
 		}

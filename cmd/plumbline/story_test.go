@@ -47,6 +47,8 @@ import (
 //	versions                   resourceVersions of all that Plumbline applied
 //	events, wait-event REGEXP  the Events that Plumbline wrote
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
+//	sops ARGS                  the real sops in repo/, with the keys of both.agekey
+//	create-keys NAME FILE      a Secret in Plumbline's namespace, of the file
 //	forge                      a repository on a real Gitea, which all that follows is about
 //	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
 //	tokens-unseen              in all that Plumbline said
@@ -94,6 +96,8 @@ func TestStories(t *testing.T) {
 			"events":          told(0, 0, (*story).showEvents),
 			"wait-event":      told(1, 1, (*story).waitEvent),
 			"kubeconfig-for":  told(2, 2, (*story).kubeconfigFor),
+			"sops":            told(2, 99, (*story).sops),
+			"create-keys":     told(2, 2, (*story).createKeys),
 			"forge":           told(0, 0, (*story).openForge),
 			"revoke-token":    told(0, 0, (*story).revokeToken),
 			"rotate-token":    told(0, 0, (*story).rotateToken),

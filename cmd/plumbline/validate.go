@@ -56,6 +56,7 @@ func (a *app) validate(ctx context.Context, args []string, revision string, stri
 		for _, skip := range r.Skipped {
 			a.note("%s: skipped: %s", skip.Origin, skip.Reason)
 		}
+		a.noteClosed(r.Closed)
 		for _, v := range r.Violations {
 			found = append(found, finding{r.environment, v})
 			if v.Severity == plumbline.SeverityError {

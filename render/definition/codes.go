@@ -26,10 +26,12 @@ const (
 	CodeAmbiguous = "PL1007"
 	// CodeTag: a YAML tag that means nothing here, as !!binary.
 	CodeTag = "PL1008"
-	// CodeEncrypted: a document encrypted with SOPS.
+	// CodeEncrypted: a document encrypted with SOPS for which there is no key.
 	CodeEncrypted = "PL1009"
 	// CodeOverlay: an overlay that is not enabled, or that does not build.
 	CodeOverlay = "PL1010"
+	// CodeSeal: a document encrypted with SOPS that was changed or damaged since.
+	CodeSeal = "PL1011"
 
 	// CodeKind: an unknown kind, or version, of Plumbline document.
 	CodeKind = "PL2001"
@@ -120,6 +122,11 @@ const (
 	CodeMountClash = "PL5007"
 	// CodeSecretBase64: data of a plain Secret that is not base64.
 	CodeSecretBase64 = "PL5008"
+	// CodeSecretPlain: a secret whose values are not encrypted in Git (warning,
+	// unless the operator requires it).
+	CodeSecretPlain = "PL5009"
+	// CodeEncryptedElsewhere: an encrypted value in what is no secret.
+	CodeEncryptedElsewhere = "PL5010"
 
 	// CodeRouteService: routes of a service that nobody defines.
 	CodeRouteService = "PL6001"

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
 // Document is what one document of a file says. Most hold one value; a List
@@ -25,17 +26,27 @@ type Document struct {
 	Skipped string
 	// Path is where an overlay says that the document comes from.
 	Path string
+
+	// Encrypted is set for documents that SOPS encrypted. Closed says why the
+	// values of one could not be decrypted. Hidden is set where not even what it
+	// is about can be told.
+	Encrypted bool
+	Closed    string
+	Hidden    bool
 }
 
 // annotationOrigin is where kustomize writes the path of a document's file.
 const annotationOrigin = "config.kubernetes.io/origin"
 
-// Parse reads one document.
+// Parse reads one document that is not encrypted.
 func Parse(text []byte) *Document { return parse(text, &reader{}) }
 
-func parse(text []byte, r *reader) *Document {
+func parse(text []byte, r *reader) *Document { return r.document(load(text, &r.problems)) }
+
+// document reads what was loaded, if anything was.
+func (r *reader) document(root *yaml.Node) *Document {
 	d := &Document{}
-	if root := load(text, &r.problems); root != nil {
+	if root != nil {
 		d.read(r, root, 0)
 	}
 	d.Violations = r.found
@@ -52,8 +63,9 @@ func (d *Document) read(r *reader, root *yaml.Node, depth int) {
 	group, version, _ := strings.Cut(apiVersion, "/")
 	items := get(root, "items")
 	switch {
-	case get(root, "sops") != nil && get(get(root, "sops"), "mac") != nil:
-		r.errorf(CodeEncrypted, keyPos(root, "sops"), "the document is encrypted with SOPS: not in this version")
+	case sops.Is(root) && isOurs(root):
+		r.errorf(CodeEncrypted, keyPos(root, sops.Key), "the document is encrypted where no encrypted one can stand")
+	case r.misplaced(root, apiVersion, kind):
 	case isSpaceCloud(root, apiVersion):
 		r.form = FormSpaceCloud
 		d.spaceCloud(r, root)

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
 // plain reads a Kubernetes object that is passed through.
@@ -102,7 +103,7 @@ func (r *reader) clean(p *Plain, meta map[string]any) {
 	}
 	if annotations, ok := meta["annotations"].(map[string]any); ok {
 		for k := range annotations {
-			if strings.HasPrefix(k, controlPrefix) || k == annotationOrigin || k == "kubectl.kubernetes.io/last-applied-configuration" {
+			if strings.HasPrefix(k, controlPrefix) || k == annotationOrigin || k == annotationMark || k == "kubectl.kubernetes.io/last-applied-configuration" {
 				delete(annotations, k)
 			}
 		}
@@ -138,7 +139,7 @@ func dropEmptyBundles(v any) {
 func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	out := map[string]any{}
 	for _, section := range []string{"data", "stringData"} {
-		r.secretSection(get(root, section), section)
+		r.secretSection(get(root, section), section, &p.Sealing)
 	}
 	if data, ok := p.Fields["data"].(map[string]any); ok {
 		for k, v := range data {
@@ -146,6 +147,10 @@ func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 				continue // said already
 			}
 			text, ok := v.(string)
+			if p.Sealing.Closed && sops.IsValue(text) {
+				out[k] = plumbline.NewSecretValue(text)
+				continue
+			}
 			raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 			if !ok || err != nil {
 				r.errorf(CodeSecretBase64, secretKeyPos(root, "data", k), "data.%s is not base64: put the text itself under stringData", k)
@@ -182,7 +187,7 @@ func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 }
 
 // secretSection checks the form of data or stringData.
-func (r *reader) secretSection(n *yaml.Node, section string) {
+func (r *reader) secretSection(n *yaml.Node, section string, out *Sealing) {
 	if n == nil || isNull(n) {
 		return
 	}
@@ -194,6 +199,7 @@ func (r *reader) secretSection(n *yaml.Node, section string) {
 		if k := n.Content[i]; k.Tag != mergeTag && !isDataKey(k.Value) {
 			r.badKey(posOf(k))
 		}
+		r.sealing.value(out, n.Content[i], n.Content[i+1])
 	}
 }
 

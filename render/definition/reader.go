@@ -29,6 +29,8 @@ type reader struct {
 	observe func(form Form, what string, known []string, key string)
 	// private is set while values may be secret: no message shows them then.
 	private bool
+	// sealing is what is known of a document that was, or is, encrypted.
+	sealing sealing
 }
 
 // mapping calls read for every key with a value that is not null. For a key
@@ -173,16 +175,19 @@ func (r *reader) wrongType(n *yaml.Node, what, expected string) {
 		switch {
 		case isNull(n):
 			got = "nothing"
-		case !r.private:
+		case !r.secretive():
 			got = r.shown(n.Value)
 		}
 	}
 	r.errorf(CodeType, posOf(n), "%s must be %s, not %s", what, expected, got)
 }
 
+// secretive tells whether a value that is at hand may be secret.
+func (r *reader) secretive() bool { return r.private || r.sealing.encrypted }
+
 // shown quotes a value for a message, cut to a length that fits a line.
 func (r *reader) shown(v string) string {
-	if r.private {
+	if r.secretive() {
 		return "a value that is not shown"
 	}
 	if len(v) > 40 {
@@ -194,7 +199,7 @@ func (r *reader) shown(v string) string {
 // key quotes a key for a message. In a secret, what cannot be a key may be a
 // value: {PASSWORD:hunter2} without a blank is a key alone.
 func (r *reader) key(k string) string {
-	if r.private && !isDataKey(k) {
+	if r.secretive() && !isDataKey(k) {
 		return "of a name that is not shown"
 	}
 	return strconv.Quote(k)

@@ -212,6 +212,20 @@ type Secret struct {
 	Data    []SecretEntry
 	Control Control
 	At      Pos
+	Sealing Sealing
+}
+
+// Sealing is how the values of a secret stand in their file.
+type Sealing struct {
+	// Plain are the keys whose values everyone can read there, sorted, and the
+	// place of the first.
+	Plain   []string
+	PlainAt Pos
+	// Partly is set where SOPS encrypted the document and left those out.
+	Partly bool
+	// Closed is set where the values are still encrypted: what stands for them
+	// here is SOPS's own text.
+	Closed bool
 }
 
 // SecretEntry is one key of a secret, sorted by Key.
@@ -326,4 +340,5 @@ type Plain struct {
 	Fields  map[string]any
 	Control Control
 	At      Pos
+	Sealing Sealing // of a Secret
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"hash"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +44,14 @@ func Object(s *definition.Secret) *corev1.Secret {
 }
 
 func dockerConfig(s *definition.Secret) []byte {
+	if s.Sealing.Closed {
+		// To be seen as what it is, and as another where any value is.
+		var values []string
+		for _, d := range s.Data {
+			values = append(values, d.Value.Reveal())
+		}
+		return []byte(strings.Join(values, "\n"))
+	}
 	values := map[string]string{}
 	for _, d := range s.Data {
 		values[d.Key] = d.Value.Reveal()

@@ -73,13 +73,13 @@ type Environment struct {
 	StatusContext string       `yaml:"statusContext"`
 	WindowSpecs   []WindowSpec `yaml:"windows"`
 
-	ServiceAccount          string       `yaml:"serviceAccount" only:""`
-	Approval                string       `yaml:"approval" only:"none"`
-	RequireEncryptedSecrets bool         `yaml:"requireEncryptedSecrets" only:"false"`
-	Decryption              NoDecryption `yaml:"decryption"`
-	Knative                 any          `yaml:"knative" only:""`
-	KEDA                    any          `yaml:"keda" only:""`
-	Mesh                    any          `yaml:"mesh" only:""`
+	ServiceAccount          string     `yaml:"serviceAccount" only:""`
+	Approval                string     `yaml:"approval" only:"none"`
+	RequireEncryptedSecrets bool       `yaml:"requireEncryptedSecrets"`
+	Decryption              Decryption `yaml:"decryption"`
+	Knative                 any        `yaml:"knative" only:""`
+	KEDA                    any        `yaml:"keda" only:""`
+	Mesh                    any        `yaml:"mesh" only:""`
 
 	// Windows are WindowSpecs, checked.
 	Windows []policies.Window `yaml:"-"`
@@ -168,11 +168,12 @@ type WindowSpec struct {
 	Mode     string `yaml:"mode" only:"allow"`
 }
 
-// NoDecryption is environments[].decryption, of which nothing is built.
-type NoDecryption struct {
-	AgeKeyFiles any    `yaml:"ageKeyFiles" only:""`
-	PGPKeyFiles any    `yaml:"pgpKeyFiles" only:""`
-	Secret      string `yaml:"secret" only:""`
+// Decryption is where the private keys are that documents of SOPS are opened
+// with.
+type Decryption struct {
+	AgeKeyFiles []string `yaml:"ageKeyFiles"`
+	PGPKeyFiles []string `yaml:"pgpKeyFiles"`
+	Secret      string   `yaml:"secret"` // in Plumbline's own namespace
 }
 
 // Forge is where statuses go. All but Kind is for forges with an API.

@@ -23,8 +23,9 @@ import (
 const MaxEnvironmentName = 40
 
 var (
-	dnsLabel  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	groupKind = regexp.MustCompile(`^(([a-z0-9.-]+)/)?([A-Z][A-Za-z0-9]*)$`)
+	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	dnsSubdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	groupKind    = regexp.MustCompile(`^(([a-z0-9.-]+)/)?([A-Z][A-Za-z0-9]*)$`)
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -186,6 +187,15 @@ func (p *parser) validateEnvironment(n *yaml.Node, at string, e *Environment, be
 		if o.StatusContext == e.StatusContext && o.Name != e.Name {
 			bad("statusContext", "%q is that of %s too", e.StatusContext, o.Name)
 		}
+	}
+	if slices.Contains(e.Decryption.AgeKeyFiles, "") {
+		bad("decryption.ageKeyFiles", "an empty name")
+	}
+	if slices.Contains(e.Decryption.PGPKeyFiles, "") {
+		bad("decryption.pgpKeyFiles", "an empty name")
+	}
+	if name := e.Decryption.Secret; name != "" && (len(name) > 253 || !dnsSubdomain.MatchString(name)) {
+		bad("decryption.secret", "%q is not the name of a Secret", name)
 	}
 	for i, spec := range e.WindowSpecs {
 		if spec.Mode == "" {

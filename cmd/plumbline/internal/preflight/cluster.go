@@ -23,7 +23,8 @@ type Options struct {
 	Namespace string // Plumbline's own
 	// Environments that are kept on this cluster, with this configuration.
 	Environments []string
-	Observe      bool // never written
+	Observe      bool     // never written
+	KeySecrets   []string // with decryption keys
 
 	Kinds      []plumbline.GroupKind // that are applied
 	Namespaces []string              // that they are applied in; empty: not known

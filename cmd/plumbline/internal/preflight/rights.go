@@ -19,7 +19,7 @@ const reviewsAtOnce = 8
 
 // rights asks for each right, and is a finding for each.
 func (c *checker) rights(ctx context.Context, kinds []rights.Kind) []Finding {
-	list := rights.Of(rights.Needs{Namespace: c.o.Namespace, Environments: c.o.Environments, Kinds: kinds, Observe: c.o.Observe})
+	list := rights.Of(rights.Needs{Namespace: c.o.Namespace, Environments: c.o.Environments, Kinds: kinds, Observe: c.o.Observe, KeySecrets: c.o.KeySecrets})
 	if _, err := c.client.CoreV1().Namespaces().Get(ctx, c.o.Namespace, metav1.GetOptions{}); apierrors.IsNotFound(err) && !c.o.Observe {
 		list = append(list, rights.Right{Resource: "namespaces", Verbs: []string{"create"}, Why: "make Namespace " + c.o.Namespace + ", which is not there"})
 	}

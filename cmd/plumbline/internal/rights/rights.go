@@ -37,6 +37,7 @@ type Needs struct {
 	Namespace    string   // Plumbline's own
 	Environments []string // that are kept on this cluster
 	Kinds        []Kind   // that these environments apply
+	KeySecrets   []string // with decryption keys, in Namespace
 	// Observe is for environments that are never written.
 	Observe bool
 }
@@ -106,11 +107,16 @@ func defined(k Kind) bool { return !scheme.Scheme.IsGroupRegistered(k.Group) }
 
 // own are the rights in Plumbline's own namespace.
 func own(n Needs) []Right {
+	var keys []Right
+	if len(n.KeySecrets) > 0 {
+		names := slices.Compact(slices.Sorted(slices.Values(n.KeySecrets)))
+		keys = []Right{{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"get"}, Names: names, Why: "read the keys that encrypted secrets are opened with"}}
+	}
 	if n.Observe {
-		return []Right{
+		return append([]Right{
 			{Namespace: n.Namespace, Resource: "configmaps", Verbs: []string{"list"}, Why: "read inventories"},
 			{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"get"}, Names: []string{HashKeySecret}, Why: "read the key of all hashes over secret values"},
-		}
+		}, keys...)
 	}
 	var leases []string
 	for _, e := range n.Environments {
@@ -123,12 +129,12 @@ func own(n Needs) []Right {
 	}
 	slices.Sort(orders)
 	const lease = "coordination.k8s.io"
-	return []Right{
+	return append([]Right{
 		{Namespace: n.Namespace, Resource: "configmaps", Verbs: []string{"list", "create", "update", "delete"}, Why: "keep inventories and records"},
 		{Namespace: n.Namespace, Resource: "configmaps", Verbs: []string{"watch"}, Names: orders, Why: "hear what people order by `plumbline sync`"},
 		{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"get"}, Names: []string{HashKeySecret}, Why: "read the key of all hashes over secret values"},
 		{Namespace: n.Namespace, Resource: "secrets", Verbs: []string{"create"}, Why: "make that key once"}, // a create has no name to narrow it by
 		{Namespace: n.Namespace, Group: lease, Resource: "leases", Verbs: []string{"get", "update"}, Names: leases, Why: "be the only one that writes"},
 		{Namespace: n.Namespace, Group: lease, Resource: "leases", Verbs: []string{"create"}, Why: "make the Lease once"},
-	}
+	}, keys...)
 }

@@ -73,14 +73,19 @@ func files() []Entry {
 			"Write the value itself, without the tag.",
 		},
 		{
-			"PL1009", "A document encrypted with SOPS",
-			"This version does not decrypt.",
-			"Keep the Secret out of this directory, and let whoever keeps secrets in your cluster make it; definitions may still name it.",
+			"PL1009", "An encrypted document for which there is no key",
+			"It is encrypted with SOPS for the recipients in the message, and Plumbline has the private key of none of them. Nothing of the commit is applied. Keys of cloud services (KMS, Vault) are never asked: see [secrets](secrets.md).",
+			"Give Plumbline the key (`environments[].decryption`), or add the recipient of a key that it has to `.sops.yaml` and run `sops updatekeys FILE`. `plumbline check` lists the keys that it has. Where nothing is applied, as with `plumbline validate`, it is only a note.",
 		},
 		{
 			"PL1010", "An overlay that does not build",
 			"The directory holds a `kustomization.yaml` that is invalid, names a file that is not there, or asks for what is fenced off: remote resources, plugins, programs, files outside of the repository.",
 			"The message is kustomize's own, with the file. `plumbline render DIR` builds the same overlay on your machine.",
+		},
+		{
+			"PL1011", "An encrypted document that was changed or damaged",
+			"What SOPS encrypts it also seals: a value that was changed, moved, added or removed by hand, a merge that went wrong or a cut file no longer fits its seal.",
+			"Take the file from Git's history and edit it with `sops FILE`, or encrypt it again from the plain text.",
 		},
 	}
 }

@@ -127,6 +127,16 @@ func secrets() []Entry {
 			"Under `data` values are base64; the API server would refuse the object.",
 			"Put the text itself under `stringData`.",
 		},
+		{
+			"PL5009", "A secret that is not encrypted",
+			"Its values stand in the repository, where everyone reads them who has a clone, now and in its history. A warning, and with `requireEncryptedSecrets: true` an error.",
+			"Encrypt the file with SOPS ([secrets](secrets.md) shows how), and change the values: what was pushed once is known.",
+		},
+		{
+			"PL5010", "An encrypted value in what is no secret",
+			"Decrypted, it would stand in an object that many may read: a Knative Service, a ConfigMap.",
+			"Put the value into a secret and name that. Where SOPS encrypted a whole file with other documents in it, let it encrypt `data` and `stringData` only.",
+		},
 	}
 }
 
