@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -24,8 +23,8 @@ func hasKustomization(fsys fs.FS, dir string) (string, error) {
 	return "", nil
 }
 
-// overlay builds the overlay in dir into the index. Its documents have no
-// lines: they are not those of any file.
+// overlay builds the overlay in dir into the index. A place in one of its
+// documents is that where the document begins.
 func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) error {
 	at := plumbline.Origin{Path: path.Join(dir, file)}
 	if r.opts.Overlay == nil {
@@ -36,8 +35,8 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		return nil
 	}
 	r.opener.Begin()
-	text, err := r.opts.Overlay(ctx, fsys, dir, func(name string, doc []byte) ([]byte, error) {
-		out, found, src := r.convert(fsys, name, doc)
+	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) ([]byte, error) {
+		out, found, src := r.convert(fsys, at, doc)
 		for _, v := range found {
 			r.fileViolations = append(r.fileViolations, src.Place(v))
 		}
@@ -66,13 +65,16 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	for _, v := range c.violations {
 		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
 	}
+	var docs []builtDocument
 	for _, ch := range c.docs {
 		src := definition.Source{Path: at.Path, Before: ch.before, Opaque: true}
-		if ch.doc.Path != "" {
-			src.Path = path.Join(dir, ch.doc.Path)
+		if from := ch.doc.From; from.Path != "" {
+			src.Path, src.First = path.Join(dir, from.Path), from.Line
 		}
+		docs = append(docs, builtDocument{ch.doc, src})
 		r.index.add(ch.doc, src)
 	}
+	r.fileViolations = append(r.fileViolations, leftBehind(docs)...)
 	return nil
 }
 
@@ -81,16 +83,13 @@ var errConvert = plumbline.Errorf(plumbline.KindInvalid, "convert", "the definit
 
 // convert gives a document the form that kustomize knows. One that is encrypted
 // is opened with the others of its file.
-func (r *Renderer) convert(fsys fs.FS, name string, doc []byte) ([]byte, []plumbline.Violation, definition.Source) {
+func (r *Renderer) convert(fsys fs.FS, at plumbline.Origin, doc []byte) ([]byte, []plumbline.Violation, definition.Source) {
+	src := definition.Source{Path: at.Path, Before: at.Line - 1}
 	if !definition.MaybeEncrypted(doc) {
-		out, found := definition.Convert(doc)
-		if len(found) == 0 {
-			return out, nil, definition.Source{}
-		}
-		src, _, _ := sourceOf(fsys, name, doc)
+		out, found := definition.Detach(doc)
 		return out, found, src
 	}
-	src, texts, i := sourceOf(fsys, name, doc)
+	texts, i := encryptedWith(fsys, src, doc)
 	out, d := r.opener.Convert(texts, i)
 	if d.Closed != "" {
 		r.closed = append(r.closed, Skip{Origin: src.At(definition.Pos{Line: 1}), Reason: d.Closed})
@@ -98,30 +97,32 @@ func (r *Renderer) convert(fsys fs.FS, name string, doc []byte) ([]byte, []plumb
 			r.index.hide(1)
 		}
 	}
+	if len(plumbline.Errors(d.Violations)) == 0 {
+		out, _ = definition.Detach(out) // what it finds was found by Convert
+	}
 	return out, d.Violations, src
 }
 
-// sourceOf finds out where in its file a document lies, and with which others
-// that may be encrypted; i is its index among them.
-func sourceOf(fsys fs.FS, name string, doc []byte) (src definition.Source, texts [][]byte, i int) {
-	text, err := fs.ReadFile(fsys, name)
+// encryptedWith are the documents of a file that may be encrypted; i is the
+// index of doc, at src, among them.
+func encryptedWith(fsys fs.FS, src definition.Source, doc []byte) (texts [][]byte, i int) {
+	text, err := fs.ReadFile(fsys, src.Path)
 	if err != nil {
-		return definition.Source{Path: name, Opaque: true}, [][]byte{doc}, 0
+		return [][]byte{doc}, 0
 	}
-	src = definition.Source{Path: name}
 	chunks, _ := definition.Split(text)
 	for _, c := range chunks {
-		if bytes.Equal(c.Text, doc) {
-			src, i = definition.Source{Path: name, Before: c.Before}, len(texts)
+		if c.Before == src.Before {
+			i = len(texts)
 		}
 		if definition.MaybeEncrypted(c.Text) {
 			texts = append(texts, c.Text)
 		}
 	}
 	if i >= len(texts) {
-		return src, [][]byte{doc}, 0
+		return [][]byte{doc}, 0
 	}
-	return src, texts, i
+	return texts, i
 }
 
 // leaves are the errors that were joined to err.

@@ -77,6 +77,11 @@ func (r *reader) affinity(n *yaml.Node, v *Version) {
 		}
 		return true
 	})
+	for i := range a.projects {
+		if a.projects[i].Value == OwnProject {
+			a.projects[i].Value = v.Project.Value
+		}
+	}
 	if ok && a.complete() {
 		v.Affinity = append(v.Affinity, a.out)
 	}

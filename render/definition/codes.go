@@ -165,6 +165,8 @@ const (
 	// CodeEnvAddress: an address in an environment variable where nobody
 	// answers (warning).
 	CodeEnvAddress = "PL8003"
+	// CodeLeftBehind: a reference to a project that an overlay moved away.
+	CodeLeftBehind = "PL8005"
 	// CodeRoleService: a role of a service that nobody defines.
 	CodeRoleService = "PL8004"
 

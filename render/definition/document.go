@@ -3,6 +3,7 @@ package definition
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -24,8 +25,8 @@ type Document struct {
 	Violations []plumbline.Violation
 	// Skipped says why a document that is not ours was left out.
 	Skipped string
-	// Path is where an overlay says that the document comes from.
-	Path string
+	// From is where an overlay says that the document comes from.
+	From From
 
 	// Encrypted is set for documents that SOPS encrypted. Closed says why the
 	// values of one could not be decrypted. Hidden is set where not even what it
@@ -35,7 +36,14 @@ type Document struct {
 	Hidden    bool
 }
 
-// annotationOrigin is where kustomize writes the path of a document's file.
+// From is the place and the project of a document before an overlay took it.
+type From struct {
+	Path    string // relative to the overlay's directory; "" is not known
+	Line    int    // of the document's beginning; 0 is not known
+	Project string // "" where it had none
+}
+
+// annotationOrigin is where an overlay writes From, as YAML.
 const annotationOrigin = "config.kubernetes.io/origin"
 
 // Parse reads one document that is not encrypted.
@@ -92,8 +100,8 @@ func (d *Document) read(r *reader, root *yaml.Node, depth int) {
 			d.Plain = append(d.Plain, p)
 		}
 	}
-	if d.Path == "" {
-		d.Path = originPath(root)
+	if d.From == (From{}) {
+		d.From = readFrom(root)
 	}
 }
 
@@ -156,16 +164,21 @@ func keyPos(root *yaml.Node, key string) Pos {
 	return posOf(root)
 }
 
-// originPath reads kustomize's origin annotation.
-func originPath(root *yaml.Node) string {
+// readFrom reads the origin annotation. A generated document comes from the
+// kustomization that configures it.
+func readFrom(root *yaml.Node) (f From) {
 	text := scalar(get(get(root, "metadata"), "annotations"), annotationOrigin)
-	if text == "" {
-		return ""
-	}
 	for line := range strings.Lines(text) {
-		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "path:"); ok {
-			return path.Clean(strings.Trim(strings.TrimSpace(p), `"'`))
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		switch key {
+		case "path", "configuredIn":
+			f.Path = path.Clean(value)
+		case "line":
+			f.Line, _ = strconv.Atoi(value)
+		case "project":
+			f.Project = value
 		}
 	}
-	return ""
+	return f
 }

@@ -16,11 +16,15 @@ type Source struct {
 	Path   string
 	Before int  // lines of the file before the document's first
 	Opaque bool // lines of the document are not lines of the file
+	First  int  // line of the file at which an opaque document begins; 0 is not known
 }
 
 // At is the place p of the document in its file.
 func (s Source) At(p Pos) plumbline.Origin {
-	if s.Opaque || p.Line == 0 {
+	switch {
+	case s.Opaque:
+		return plumbline.Origin{Path: s.Path, Line: s.First}
+	case p.Line == 0:
 		return plumbline.Origin{Path: s.Path}
 	}
 	return plumbline.Origin{Path: s.Path, Line: s.Before + p.Line, Column: p.Column}

@@ -64,9 +64,9 @@ func (r *reader) versionField(k, n *yaml.Node, v *Version, s *scaleReader) bool 
 	case "affinity":
 		r.list(n, "affinity", func(n *yaml.Node) { r.affinity(n, v) })
 	case "whitelists":
-		v.Whitelist = r.peers(n, "whitelists")
+		v.Whitelist = r.peers(n, "whitelists", v.Project.Value)
 	case "upstreams":
-		v.Upstreams = r.peers(n, "upstreams")
+		v.Upstreams = r.peers(n, "upstreams", v.Project.Value)
 	case "stateless":
 		if !r.truth(n, "stateless") {
 			r.errorf(CodeStateful, posOf(n), "stateless must be true: services are stateless, keep data in a service of its own outside of this language")
@@ -205,8 +205,8 @@ func stats(list string) []string {
 	return out
 }
 
-// peers reads whitelists or upstreams.
-func (r *reader) peers(n *yaml.Node, what string) []Peer {
+// peers reads whitelists or upstreams of a service of project own.
+func (r *reader) peers(n *yaml.Node, what, own string) []Peer {
 	var out []Peer
 	r.list(n, what, func(n *yaml.Node) {
 		p := Peer{At: posOf(n)}
@@ -223,6 +223,9 @@ func (r *reader) peers(n *yaml.Node, what string) []Peer {
 			return true
 		}) {
 			return
+		}
+		if project.Value == OwnProject {
+			project.Value = own
 		}
 		if r.peer(&p, project, service, what) {
 			out = append(out, p)

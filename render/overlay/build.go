@@ -20,14 +20,16 @@ import (
 
 // OriginAnnotation is on every object of Build's output: YAML with a `path`
 // relative to the built directory, or for generated objects with
-// `configuredIn`.
+// `configuredIn`; and what a source document said: the `line` at which it
+// begins, and its namespace as `project`.
 const OriginAnnotation = "config.kubernetes.io/origin"
 
 // Convert gives a document of a resource file the form in which kustomize
 // knows it: an object with apiVersion, kind and metadata.name. What is one
 // already is returned as it is; nothing is returned for a document that is to
-// be left out. The path is relative to the repository's root.
-type Convert = func(path string, doc []byte) ([]byte, error)
+// be left out. The place is that of the document's first line, the path relative
+// to the repository's root.
+type Convert = func(at plumbline.Origin, doc []byte) ([]byte, error)
 
 // FindFile is the name of the kustomization file in dir, empty when there is
 // none.
@@ -108,6 +110,9 @@ func (f *fence) run(memory filesys.FileSystem, dir string) (out []byte, err erro
 	}
 	for _, r := range objects.Resources() {
 		// A project is its namespace: `namespace` of an overlay renames it.
+		if err := tellSource(r); err != nil {
+			return nil, err
+		}
 		if ns := r.GetNamespace(); ns != "" && r.GetApiVersion() == plumbline.APIVersion && r.GetKind() == "Project" {
 			if err := r.SetName(ns); err != nil {
 				return nil, err

@@ -126,7 +126,7 @@ func (r *recorder) files() (names []string) {
 
 // convertForTest stands in for the definition language: enough to see that a
 // document that is no Kubernetes object becomes one.
-func convertForTest(path string, doc []byte) ([]byte, error) {
+func convertForTest(at plumbline.Origin, doc []byte) ([]byte, error) {
 	var d struct {
 		API  string            `json:"api"`
 		Meta map[string]string `json:"meta"`
@@ -136,7 +136,7 @@ func convertForTest(path string, doc []byte) ([]byte, error) {
 		return doc, err
 	}
 	if strings.HasSuffix(d.API, "refused") {
-		return nil, fmt.Errorf("%s: refused", path)
+		return nil, fmt.Errorf("%s: refused", at.Path)
 	}
 	d.Spec["id"], d.Spec["version"] = d.Meta["id"], d.Meta["version"]
 	return yaml.Marshal(map[string]any{

@@ -228,9 +228,9 @@ func (l *loader) document(file string, c definition.Chunk) (doc []byte, ok bool)
 		return nil, false
 	}
 	if l.convert == nil {
-		return c.Text, true
+		return l.mark(c.Text, at.Line), true
 	}
-	doc, err := l.convert(file, c.Text)
+	doc, err := l.convert(at, c.Text)
 	if err == nil {
 		if syntax := l.scan(doc); syntax != nil {
 			err = fmt.Errorf("converted document: %w", syntax)
@@ -239,7 +239,7 @@ func (l *loader) document(file string, c definition.Chunk) (doc []byte, ok bool)
 	var placed *plumbline.Error
 	switch {
 	case err == nil:
-		return doc, true
+		return l.mark(doc, at.Line), true
 	case errors.As(err, &placed) && !placed.Origin.IsZero():
 		l.problems = append(l.problems, placed)
 	default:

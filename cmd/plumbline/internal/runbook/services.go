@@ -238,6 +238,11 @@ func calls() []Entry {
 			"Correct the role's service, or remove the role with the service.",
 		},
 		{
+			"PL8005", "A reference to a project that an overlay moved away",
+			"The overlay's `namespace` makes a copy of the project under another name. A copy that called, or admitted, the services of the original would mix staging with production.",
+			"Write `projectId: '.'` for the service's own project, and the service's name alone in addresses: `http://ledger`.",
+		},
+		{
 			"PL8101", "A service that everyone may call (warning of `plumbline graph`)",
 			"Its whitelist holds `projectId: '*'`: whatever runs in the mesh may call it, services of other teams too.",
 			"If only the outside is meant, name the gateway's namespace instead: `{projectId: istio-system, service: '*'}`.",
