@@ -41,13 +41,13 @@ type Entries = plumbline.RefMap[*Entry]
 type Inventory struct {
 	entries Entries
 	planned map[plumbline.Ref]bool // entries that are not owned
-	dirty   map[string]bool        // projects whose shard must be written
-	soft    map[string]bool        // projects whose shard is worth writing, but can wait
+	dirty   map[group]bool         // whose shard must be written
+	soft    map[group]bool         // whose shard is worth writing, but can wait
 }
 
 // NewInventory returns an empty inventory.
 func NewInventory() *Inventory {
-	return &Inventory{planned: map[plumbline.Ref]bool{}, dirty: map[string]bool{}, soft: map[string]bool{}}
+	return &Inventory{planned: map[plumbline.Ref]bool{}, dirty: map[group]bool{}, soft: map[group]bool{}}
 }
 
 // Len is the number of entries.
@@ -75,12 +75,12 @@ func (inv *Inventory) Put(e Entry) {
 	inv.set(e)
 	old.Verified, old.Origin = e.Verified, e.Origin
 	if ok && old == e {
-		inv.soft[e.Project] = true
+		inv.soft[groupOf(&e)] = true
 		return
 	}
-	inv.dirty[e.Project] = true
-	if ok && old.Project != e.Project {
-		inv.dirty[old.Project] = true
+	inv.dirty[groupOf(&e)] = true
+	if ok {
+		inv.dirty[groupOf(&old)] = true
 	}
 }
 
@@ -89,7 +89,7 @@ func (inv *Inventory) Drop(ref plumbline.Ref) {
 	if e, ok := inv.entries.Get(ref); ok {
 		inv.entries = inv.entries.Without(ref)
 		delete(inv.planned, ref)
-		inv.dirty[e.Project] = true
+		inv.dirty[groupOf(e)] = true
 	}
 }
 
@@ -147,14 +147,3 @@ func (inv *Inventory) Services() int {
 // Dirty tells whether a shard must be written, and whether one is worth
 // writing.
 func (inv *Inventory) Dirty() (must, may bool) { return len(inv.dirty) > 0, len(inv.soft) > 0 }
-
-// project returns the entries of one project, sorted by Ref.
-func (inv *Inventory) project(name string) []Entry {
-	var out []Entry
-	for _, e := range inv.entries.All() {
-		if e.Project == name {
-			out = append(out, *e)
-		}
-	}
-	return out
-}

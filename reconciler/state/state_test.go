@@ -3,8 +3,6 @@ package state
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"unique"
 
@@ -74,46 +72,6 @@ func TestDecodeRefuses(t *testing.T) {
 		if _, err := decodeShard(c.data, ""); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
-	}
-}
-
-// TestSplit makes entries that do not compress, so that one ConfigMap does not
-// hold them.
-func TestSplit(t *testing.T) {
-	t.Parallel()
-	rng := rand.New(rand.NewPCG(1, 2))
-	var entries []Entry
-	for i := range 400 {
-		e := entry(i)
-		noise := make([]byte, 4<<10)
-		for j := range noise {
-			noise[j] = byte('!' + rng.IntN(90))
-		}
-		e.Verified.Fields = unique.Make(string(noise))
-		entries = append(entries, e)
-	}
-	shards, err := split(entries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(shards) < 2 {
-		t.Fatalf("%d shards", len(shards))
-	}
-	var refs []plumbline.Ref
-	for i, data := range shards {
-		if len(data) > maxShard {
-			t.Errorf("shard %d has %d bytes", i, len(data))
-		}
-		got, err := decodeShard(data, "shop")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range got {
-			refs = append(refs, e.Ref)
-		}
-	}
-	if len(refs) != len(entries) || !slices.IsSortedFunc(refs, plumbline.Ref.Compare) {
-		t.Errorf("%d of %d entries, in order", len(refs), len(entries))
 	}
 }
 

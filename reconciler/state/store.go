@@ -28,35 +28,32 @@ const (
 	keyEntries = "entries"
 )
 
-// maxShard is the size in bytes of the encoded entries of one ConfigMap. The
-// API server takes 1 MiB.
-const maxShard = 700 << 10
-
 // Store keeps the state of one environment. It is not safe for concurrent use:
 // each environment has one loop, and the loop has the store.
 type Store struct {
 	client      corev1client.ConfigMapInterface
 	environment string
-	versions    map[string]string   // resourceVersion by ConfigMap name
-	parts       map[string][]string // ConfigMap names by project
-	record      []byte              // as it was last read or written
+	versions    map[string]string // resourceVersion by ConfigMap name
+	shards      map[string]sharding
+	full        int    // entries of a full shard
+	record      []byte // as it was last read or written
 }
 
 // New makes a Store on the ConfigMaps of Plumbline's namespace; it sends
 // nothing.
 func New(client corev1client.ConfigMapInterface, environment string) *Store {
-	return &Store{client: client, environment: environment, versions: map[string]string{}, parts: map[string][]string{}}
+	return &Store{client: client, environment: environment, versions: map[string]string{}, shards: map[string]sharding{}, full: fullShard}
 }
 
-// Name of the ConfigMap of a project's part; project "" is for the environment
+// Name of the ConfigMap of a project's shard; project "" is for the environment
 // as a whole.
-func (s *Store) name(project string, part int) string {
+func (s *Store) name(project string, shard int) string {
 	n := "plumbline-inventory-" + s.environment
 	if project != "" {
 		n += "-" + project
 	}
-	if part > 0 {
-		n += "." + strconv.Itoa(part+1)
+	if shard > 0 {
+		n += "." + strconv.Itoa(shard+1)
 	}
 	return n
 }
@@ -87,13 +84,13 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		out.Rewound = out.Rewound || (err == nil && c < 0)
 	}
 	clear(s.versions)
-	clear(s.parts)
+	clear(s.shards)
 	var damaged []error
+	read := map[string][]shard{}
 	for i := range list.Items {
 		cm := &list.Items[i]
 		project := cm.Labels[labelProject]
 		s.versions[cm.Name] = cm.ResourceVersion
-		s.parts[project] = append(s.parts[project], cm.Name)
 		if data, ok := cm.BinaryData[keyRecord]; ok {
 			s.record = data
 			if err := unpack(data, &out.Record); err != nil {
@@ -105,11 +102,11 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		entries, err := decodeShard(cm.BinaryData[keyEntries], project)
 		if err != nil {
 			damaged = append(damaged, fmt.Errorf("ConfigMap %s: %w", cm.Name, err))
-			continue
 		}
-		for _, e := range entries {
-			out.Inventory.set(e)
-		}
+		read[project] = append(read[project], shard{s.index(project, cm.Name), entries})
+	}
+	for project, shards := range read {
+		s.shards[project] = out.Inventory.gather(shards)
 	}
 	out.Damaged = errors.Join(damaged...)
 	return out, nil
@@ -122,61 +119,72 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 // The environment's own shard comes last, so that a record never speaks of
 // entries that were not written.
 func (s *Store) Save(ctx context.Context, inv *Inventory, rec *Record, soft bool) error {
-	projects := map[string]bool{}
-	for p := range inv.dirty {
-		projects[p] = true
+	due := map[string]map[group]bool{}
+	add := func(g group) {
+		if due[g.project] == nil {
+			due[g.project] = map[group]bool{}
+		}
+		due[g.project][g] = true
+	}
+	for g := range inv.dirty {
+		add(g)
 	}
 	if soft {
-		for p := range inv.soft {
-			projects[p] = true
+		for g := range inv.soft {
+			add(g)
 		}
 	}
-	own := projects[""]
-	delete(projects, "")
-	for _, p := range slices.Sorted(maps.Keys(projects)) {
-		if err := s.saveProject(ctx, inv, p, nil); err != nil {
+	own := due[""]
+	delete(due, "")
+	for _, p := range slices.Sorted(maps.Keys(due)) {
+		if err := s.saveProject(ctx, inv, p, due[p], nil); err != nil {
 			return err
 		}
 	}
-	if own || rec != nil {
-		return s.saveProject(ctx, inv, "", rec)
+	if len(own) > 0 || rec != nil {
+		return s.saveProject(ctx, inv, "", own, rec)
 	}
 	return nil
 }
 
-func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string, rec *Record) error {
-	shards, err := split(inv.project(project))
+func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string, due map[group]bool, rec *Record) error {
+	shards, err := s.layout(inv, project, func(shard, n int) bool {
+		if rec != nil && shard == 0 {
+			return true
+		}
+		for g := range due {
+			if g.shard(n) == shard {
+				return true
+			}
+		}
+		return false
+	})
 	if err != nil {
 		return &plumbline.Error{Op: "write inventory", Kind: plumbline.KindInternal, Err: err}
 	}
-	var names []string
-	for i, data := range shards {
-		name := s.name(project, i)
+	if rec != nil {
+		if s.record, err = pack(rec); err != nil {
+			return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: err}
+		}
+	}
+	s.shards[project] = sharding{n: shards.n, anew: shards.all}
+	// The last first: what moves to another shard, because there are more of
+	// them now, is there before it is gone from where it was.
+	for i := shards.n - 1; i >= 0; i-- {
+		data, due := shards.encoded[i]
+		if !due {
+			continue
+		}
 		binary := map[string][]byte{keyEntries: data}
 		if project == "" && i == 0 {
-			if rec != nil {
-				if s.record, err = pack(rec); err != nil {
-					return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: err}
-				}
-			}
 			binary[keyRecord] = s.record
 		}
-		if err := s.put(ctx, name, project, binary); err != nil {
+		if err := s.put(ctx, s.name(project, i), project, binary); err != nil {
 			return err
 		}
-		names = append(names, name)
+		inv.written(project, shards.n, i)
 	}
-	for _, old := range s.parts[project] {
-		if !slices.Contains(names, old) {
-			if err := s.client.Delete(ctx, old, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-				return classify("write inventory", err)
-			}
-			delete(s.versions, old)
-		}
-	}
-	s.parts[project] = names
-	delete(inv.dirty, project)
-	delete(inv.soft, project)
+	s.shards[project] = sharding{n: shards.n}
 	return nil
 }
 
@@ -208,27 +216,6 @@ func (s *Store) put(ctx context.Context, name, project string, binary map[string
 	}
 	s.versions[name] = saved.ResourceVersion
 	return nil
-}
-
-// split encodes entries into as few shards as fit.
-func split(entries []Entry) ([][]byte, error) {
-	data, err := encodeShard(entries)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) <= maxShard || len(entries) < 2 {
-		return [][]byte{data}, nil
-	}
-	var out [][]byte
-	n := len(data)/maxShard + 1
-	for chunk := range slices.Chunk(entries, (len(entries)+n-1)/n) {
-		parts, err := split(chunk)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, parts...)
-	}
-	return out, nil
 }
 
 func classify(op string, err error) error {

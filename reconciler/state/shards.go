@@ -1,0 +1,168 @@
+package state
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// The entries of a project are divided into shards, each a ConfigMap, so that a
+// change writes what lies near it and not the project. All objects of a service
+// are in one shard. There are 2ⁿ shards: when they get too large, each becomes
+// two. There are never fewer again.
+const (
+	fullShard = 1024      // entries, on average
+	maxShard  = 700 << 10 // bytes, encoded; the API server takes 1 MiB
+	maxShards = 1 << 12
+)
+
+// group is what stays together: the objects of a service, or one object that is
+// of none.
+type group struct {
+	project string
+	sum     uint32
+}
+
+func groupOf(e *Entry) group {
+	h := fnv.New32a()
+	if e.Service != "" {
+		_, _ = h.Write([]byte(e.Service))
+	} else {
+		_, _ = h.Write([]byte(e.Ref.String()))
+	}
+	return group{e.Project, h.Sum32()}
+}
+
+// shard of the group, of n.
+func (g group) shard(n int) int { return int(g.sum) & (n - 1) }
+
+// sharding is how a project is divided.
+type sharding struct {
+	n    int
+	anew bool // not all is in its place: every shard is to be written
+}
+
+// layout is the shards of a project, as far as they are to be written.
+type layout struct {
+	n       int
+	all     bool
+	encoded map[int][]byte
+}
+
+// layout encodes the shards that are due; all, where their number changes.
+func (s *Store) layout(inv *Inventory, project string, due func(shard, n int) bool) (layout, error) {
+	entries, before := inv.project(project), s.shards[project]
+	n := max(1, before.n)
+	for len(entries) > n*s.full && n < maxShards {
+		n *= 2
+	}
+	for {
+		all := n != before.n || before.anew
+		out, fits, err := encodeShards(entries, n, func(shard int) bool { return all || due(shard, n) })
+		out.all = all
+		if err != nil || fits {
+			return out, err
+		}
+		if n *= 2; n > maxShards {
+			return layout{}, fmt.Errorf("one service of project %q has an inventory of more than %d bytes", project, maxShard)
+		}
+	}
+}
+
+func encodeShards(entries []*Entry, n int, wanted func(shard int) bool) (out layout, fits bool, err error) {
+	out = layout{n: n, encoded: map[int][]byte{}}
+	content := map[int][]Entry{}
+	for i := range n {
+		if wanted(i) {
+			content[i] = nil
+		}
+	}
+	for _, e := range entries {
+		i := groupOf(e).shard(n)
+		if list, ok := content[i]; ok {
+			content[i] = append(list, *e)
+		}
+	}
+	for i, list := range content {
+		if out.encoded[i], err = encodeShard(list); err != nil {
+			return out, false, err
+		}
+		if len(out.encoded[i]) > maxShard {
+			return out, false, nil
+		}
+	}
+	return out, true, nil
+}
+
+// project returns the entries of one project, sorted by Ref.
+func (inv *Inventory) project(name string) []*Entry {
+	var out []*Entry
+	for _, e := range inv.entries.All() {
+		if e.Project == name {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// written notes that a shard, of n, is as the inventory is.
+func (inv *Inventory) written(project string, n, shard int) {
+	for _, set := range []map[group]bool{inv.dirty, inv.soft} {
+		for g := range set {
+			if g.project == project && g.shard(n) == shard {
+				delete(set, g)
+			}
+		}
+	}
+}
+
+// shard is what one ConfigMap holds.
+type shard struct {
+	index   int
+	entries []Entry
+}
+
+// index of the shard that a ConfigMap is named for; -1 for a name that is none.
+func (s *Store) index(project, name string) int {
+	rest, ok := strings.CutPrefix(name, s.name(project, 0))
+	if !ok {
+		return -1
+	}
+	if rest == "" {
+		return 0
+	}
+	i, err := strconv.Atoi(strings.TrimPrefix(rest, "."))
+	if err != nil || i < 2 || i > maxShards {
+		return -1
+	}
+	return i - 1
+}
+
+// gather takes in the shards of a project. Where a process was killed while it
+// made them more, an entry may be in two of them, of which the one in its place
+// is the newer.
+func (inv *Inventory) gather(shards []shard) sharding {
+	n := 1
+	for _, s := range shards {
+		for n <= s.index {
+			n *= 2
+		}
+	}
+	out := sharding{n: n, anew: len(shards) != n}
+	var placed []Entry
+	for _, s := range shards {
+		for _, e := range s.entries {
+			if groupOf(&e).shard(n) == s.index {
+				placed = append(placed, e)
+				continue
+			}
+			out.anew = true
+			inv.set(e)
+		}
+	}
+	for _, e := range placed {
+		inv.set(e)
+	}
+	return out
+}

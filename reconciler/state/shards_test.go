@@ -1,0 +1,245 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"unique"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"pgregory.net/rapid"
+
+	"github.com/plumbline-dev/plumbline"
+)
+
+// writes holds ConfigMaps in memory, notes those that are written, and fails the
+// nth from now.
+type writes struct {
+	corev1client.ConfigMapInterface // what is not used is nil
+	held                            map[string]*corev1.ConfigMap
+	names                           []string
+	bytes                           int
+	failAt                          int // 0: none
+	version                         int
+}
+
+var errWrite = errors.New("the connection is gone")
+
+func newWrites() *writes { return &writes{held: map[string]*corev1.ConfigMap{}} }
+
+func (w *writes) write(cm *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+	w.names = append(w.names, strings.TrimPrefix(cm.Name, "plumbline-inventory-"))
+	w.bytes += len(cm.BinaryData[keyEntries])
+	if w.failAt == len(w.names) {
+		return nil, errWrite
+	}
+	w.version++
+	cm.ResourceVersion = strconv.Itoa(w.version)
+	w.held[cm.Name] = cm.DeepCopy()
+	return cm, nil
+}
+
+func (w *writes) Create(_ context.Context, cm *corev1.ConfigMap, _ metav1.CreateOptions) (*corev1.ConfigMap, error) {
+	return w.write(cm)
+}
+
+func (w *writes) Update(_ context.Context, cm *corev1.ConfigMap, _ metav1.UpdateOptions) (*corev1.ConfigMap, error) {
+	return w.write(cm)
+}
+
+func (w *writes) List(context.Context, metav1.ListOptions) (*corev1.ConfigMapList, error) {
+	list := &corev1.ConfigMapList{}
+	for _, cm := range w.held {
+		list.Items = append(list.Items, *cm)
+	}
+	return list, nil
+}
+
+func (w *writes) save(tb testing.TB, s *Store, inv *Inventory) []string {
+	tb.Helper()
+	w.names, w.bytes = nil, 0
+	if err := s.Save(tb.Context(), inv, nil, true); err != nil {
+		tb.Fatal(err)
+	}
+	return w.names
+}
+
+// serviceEntry is object o of service i.
+func serviceEntry(i, o int) Entry {
+	e := entry(i*10 + o)
+	e.Service = fmt.Sprintf("s%05d", i)
+	return e
+}
+
+// fleet is n services of six objects, saved.
+func fleet(tb testing.TB, n int) (*writes, *Store, *Inventory) {
+	tb.Helper()
+	w := newWrites()
+	s, inv := New(w, "prod"), NewInventory()
+	for i := range n {
+		for o := range 6 {
+			inv.Put(serviceEntry(i, o))
+		}
+	}
+	w.save(tb, s, inv)
+	return w, s, inv
+}
+
+// TestOneServiceIsOneShard: what is written for one changed service does not
+// grow with the number of services.
+func TestOneServiceIsOneShard(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ services, shards int }{{100, 1}, {500, 4}, {5000, 32}} {
+		w, s, inv := fleet(t, c.services)
+		if len(w.names) != c.shards {
+			t.Errorf("%d services are %d shards, want %d", c.services, len(w.names), c.shards)
+		}
+		for o := range 6 {
+			e := serviceEntry(7, o)
+			e.Checksum = "changed"
+			inv.Put(e)
+		}
+		if got := w.save(t, s, inv); len(got) != 1 || w.bytes > 64<<10 {
+			t.Errorf("%d services: %v are written, %d bytes", c.services, got, w.bytes)
+		}
+		if got := w.save(t, s, inv); len(got) != 0 {
+			t.Errorf("%d services: %v are written again", c.services, got)
+		}
+	}
+}
+
+// TestLargeShardsBecomeMore: entries that do not compress do not fit into one
+// ConfigMap, though they are few.
+func TestLargeShardsBecomeMore(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	w := newWrites()
+	s, inv := New(w, "prod"), NewInventory()
+	for i := range 400 {
+		e := serviceEntry(i, 0)
+		noise := make([]byte, 4<<10)
+		for j := range noise {
+			noise[j] = byte('!' + rng.IntN(90))
+		}
+		e.Verified.Fields = unique.Make(string(noise))
+		inv.Put(e)
+	}
+	if got := w.save(t, s, inv); len(got) < 2 || got[len(got)-1] != "prod-shop" {
+		t.Errorf("written: %v", got)
+	}
+	sameInventory(t, w, inv)
+}
+
+func sameInventory(tb testing.TB, w *writes, want *Inventory) {
+	tb.Helper()
+	l, err := New(w, "prod").Load(tb.Context())
+	if err != nil || l.Damaged != nil {
+		tb.Fatal(err, l.Damaged)
+	}
+	if diff := cmp.Diff(entriesOf(want), entriesOf(l.Inventory), byFields); diff != "" {
+		tb.Fatalf("(-kept +read)\n%s", diff)
+	}
+}
+
+func entriesOf(inv *Inventory) map[plumbline.Ref]Entry {
+	out := map[plumbline.Ref]Entry{}
+	for ref, e := range inv.Entries().All() {
+		out[ref] = *e
+	}
+	return out
+}
+
+// TestSavesThatBreakOff: whatever happens to an inventory, and wherever a save
+// of it ends, what the next process reads holds all that was saved before and
+// not dropped since; and after a save that did not end, just what was saved.
+func TestSavesThatBreakOff(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWrites()
+		open := func() *Store {
+			s := New(w, "prod")
+			s.full = 16
+			return s
+		}
+		s, inv := open(), NewInventory()
+		saved := map[plumbline.Ref]bool{}
+		for range rapid.IntRange(1, 6).Draw(t, "saves") {
+			from, services := rapid.IntRange(0, 9).Draw(t, "first service"), rapid.IntRange(0, 14).Draw(t, "services")
+			drop := rapid.IntRange(0, 3).Draw(t, "drop") == 0
+			content := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "content")
+			for i := from; i < from+services; i++ {
+				for o := range 6 {
+					e := serviceEntry(i, o)
+					if drop {
+						inv.Drop(e.Ref)
+						delete(saved, e.Ref)
+					} else {
+						e.Checksum = content
+						inv.Put(e)
+					}
+				}
+			}
+			w.names, w.failAt = nil, rapid.IntRange(0, 6).Draw(t, "fails at")
+			err := s.Save(context.WithoutCancel(t.Context()), inv, nil, true)
+			w.failAt = 0
+			l, loadErr := New(w, "prod").Load(context.WithoutCancel(t.Context()))
+			if loadErr != nil || l.Damaged != nil {
+				t.Fatal(loadErr, l.Damaged)
+			}
+			for ref := range saved {
+				if _, ok := l.Inventory.Get(ref); !ok {
+					t.Fatalf("%s was saved and is lost, after %v (%v)", ref, w.names, err)
+				}
+			}
+			if err != nil {
+				if rapid.Bool().Draw(t, "restart") {
+					s = open()
+					if l, err = s.Load(context.WithoutCancel(t.Context())); err != nil {
+						t.Fatal(err)
+					}
+					inv = l.Inventory
+					saved = refsOf(inv)
+				}
+				continue
+			}
+			if diff := cmp.Diff(entriesOf(inv), entriesOf(l.Inventory), byFields); diff != "" {
+				t.Fatalf("(-kept +read)\n%s", diff)
+			}
+			saved = refsOf(inv)
+		}
+	})
+}
+
+func refsOf(inv *Inventory) map[plumbline.Ref]bool {
+	out := map[plumbline.Ref]bool{}
+	for ref := range inv.Entries().All() {
+		out[ref] = true
+	}
+	return out
+}
+
+// BenchmarkSaveOneService encodes and hands over what changes with one service.
+func BenchmarkSaveOneService(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
+			w, s, inv := fleet(b, n)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				e := serviceEntry(7, 1)
+				e.Checksum = fmt.Sprint("changed", i)
+				inv.Put(e)
+				w.save(b, s, inv)
+			}
+			b.ReportMetric(float64(w.bytes), "bytes/op")
+		})
+	}
+}
