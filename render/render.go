@@ -31,6 +31,9 @@ type Options struct {
 	Knative     Knative
 	Mesh        Mesh
 	KEDA        bool // ScaledObjects may be rendered
+	// Prometheus is where KEDA asks how many calls there are, a URL; "" is the
+	// one of istio-system.
+	Prometheus string
 	// HashKey keys every hash that depends on secret values; nil makes them
 	// read "unkeyed", for renderings that are shown and not applied.
 	HashKey []byte
@@ -171,6 +174,9 @@ func New(opts Options) (*Renderer, error) {
 	}
 	if opts.Mesh.InjectionLabel == "" {
 		opts.Mesh.InjectionLabel, opts.Mesh.InjectionValue = "istio-injection", "enabled"
+	}
+	if opts.Prometheus == "" {
+		opts.Prometheus = "http://prometheus.istio-system.svc.cluster.local:9090"
 	}
 	if !definition.IsLabel(opts.Environment) {
 		return nil, plumbline.Errorf(plumbline.KindUsage, "set up rendering", "environment %q is not a DNS label", opts.Environment)

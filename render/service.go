@@ -9,6 +9,7 @@ import (
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/deployment"
 	"github.com/plumbline-dev/plumbline/render/istio"
+	"github.com/plumbline-dev/plumbline/render/keda"
 	"github.com/plumbline-dev/plumbline/render/knative"
 	"github.com/plumbline-dev/plumbline/render/pod"
 	"github.com/plumbline-dev/plumbline/render/secret"
@@ -224,9 +225,7 @@ func (b *builder) deployments() {
 	for _, v := range b.versions {
 		in := b.podInput(v.def)
 		b.add(deployment.Deployment(in), version(v))
-		if hpa := deployment.Autoscaler(v.def); hpa != nil {
-			b.add(hpa, version(v))
-		}
+		b.scaled(v)
 		if pdb := deployment.DisruptionBudget(v.def); pdb != nil {
 			b.add(pdb, version(v))
 		}
@@ -248,6 +247,23 @@ func (b *builder) deployments() {
 	b.reach(func(p definition.Port) []deployment.Endpoint {
 		return []deployment.Endpoint{{Name: p.Name, Protocol: p.Protocol, Port: p.Address, Target: p.Port}}
 	})
+}
+
+// scaled renders what decides how many replicas a Deployment has.
+func (b *builder) scaled(v placed[definition.Version]) {
+	if v.def.Scale.NeedsKEDA() {
+		object, auths := keda.Objects(v.def, b.opts.Prometheus)
+		for _, a := range auths {
+			at := version(v)
+			at.control.WaveShift-- // before the ScaledObject that names it
+			b.add(a, at)
+		}
+		b.add(object, version(v))
+		return
+	}
+	if hpa := deployment.Autoscaler(v.def); hpa != nil {
+		b.add(hpa, version(v))
+	}
 }
 
 func (b *builder) policyAbout(versions []placed[definition.Version]) about {

@@ -26,6 +26,7 @@ func (c *serviceCheck) run() {
 		}
 		c.scalingSecrets(v)
 		c.scale(v)
+		c.intervals(v)
 		if c.mode.Mode != ModeDeployment {
 			c.reserved(v)
 		}
@@ -154,6 +155,10 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 		return
 	}
 	s := v.def.Scale
+	if c.keda {
+		c.asleep(v)
+		return
+	}
 	if s.Min == 0 {
 		c.needsKEDA(v.src.At(s.MinAt), fmt.Sprintf("minReplicas is 0, and %s runs as a Deployment (%s)", v.def.Name(), c.mode.Why),
 			"set minReplicas to 1 or more")
@@ -173,13 +178,42 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 	}
 }
 
+// defaultPolling is what exports spell out, in seconds.
+const defaultPolling = 15
+
+// intervals says which of KEDA's intervals are not heard by the autoscalers of
+// the cluster.
+func (c *serviceCheck) intervals(v placed[definition.Version]) {
+	s := v.def.Scale
+	if c.mode.Mode == ModeDeployment && s.NeedsKEDA() {
+		return
+	}
+	if s.Polling != 0 && s.Polling != defaultPolling {
+		c.unit.warn(definition.CodeIgnored, v.src.At(s.PollingAt), "pollingInterval has no effect: only KEDA polls")
+	}
+	if s.CoolDown > definition.MaxDelay {
+		c.unit.warn(definition.CodeIgnored, v.src.At(s.CoolDownAt), fmt.Sprintf("coolDownInterval is %d s; the autoscalers wait %d s at most", s.CoolDown, definition.MaxDelay))
+	}
+}
+
+// asleep refuses to let a version sleep where nothing would wake it: there is
+// neither a pod whose CPU, memory or calls could be looked at, nor Knative's
+// activator.
+func (c *serviceCheck) asleep(v placed[definition.Version]) {
+	s := v.def.Scale
+	if s.Min > 0 || slices.ContainsFunc(s.Triggers, func(t definition.Trigger) bool {
+		return t.Type.NeedsKEDA() || t.Type == definition.TriggerRequestsPerSecond
+	}) {
+		return
+	}
+	c.unit.violate(definition.CodeTrigger, v.src.At(s.MinAt), fmt.Sprintf(
+		"minReplicas is 0, and nothing would wake %s, which runs as a Deployment (%s): set minReplicas to 1 or more, or add a trigger that sees work without a pod, as requests-per-second",
+		v.def.Name(), c.mode.Why))
+}
+
 func (c *serviceCheck) needsKEDA(at plumbline.Origin, what, instead string) {
 	if c.mode.Missing != "" {
 		instead = "declare " + c.mode.Missing + " in knative.features where the cluster has it enabled, " + instead
-	}
-	if c.keda {
-		c.unit.violate(definition.CodeNotYet, at, what+": scaling by KEDA: not in this version; "+instead)
-		return
 	}
 	c.unit.violate(definition.CodeNeedsKEDA, at, what+": "+instead+", or install KEDA and declare it with keda: true")
 }

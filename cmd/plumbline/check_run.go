@@ -205,7 +205,7 @@ func (c *checkRun) kinds(envs []config.Environment) (kinds []plumbline.GroupKind
 	for _, e := range envs {
 		res, ok := c.rendered[e.Name]
 		if !ok {
-			return rights.Rendered(), nil
+			return rights.Rendered(c.settings.HasKEDA(e)), nil
 		}
 		kinds = append(kinds, res.Objects.Kinds()...)
 		for ref := range res.Objects.All() {

@@ -134,7 +134,7 @@ func (a *app) needs(ctx context.Context, s settings, args []string) (rights.Need
 // kindsIn are the kinds that an environment is rendered to in DIR.
 func (a *app) kindsIn(ctx context.Context, s settings, e config.Environment, args []string) ([]plumbline.GroupKind, error) {
 	if len(args) == 0 {
-		return rights.Rendered(), nil
+		return rights.Rendered(s.HasKEDA(e)), nil
 	}
 	t, err := openTree(args[0])
 	if err != nil {

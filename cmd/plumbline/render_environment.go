@@ -25,9 +25,10 @@ func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*
 			InjectionLabel:          s.Mesh.Injection.Label,
 			InjectionValue:          s.Mesh.Injection.Value,
 		},
-		KEDA:    s.KEDA,
-		HashKey: hashKey,
-		Overlay: overlay.Build,
+		KEDA:       s.HasKEDA(e),
+		Prometheus: s.Prometheus,
+		HashKey:    hashKey,
+		Overlay:    overlay.Build,
 
 		Keys:             o.keys,
 		Closed:           o.shown,

@@ -26,13 +26,12 @@ type pair struct{ field, mode string }
 
 // unsupported are the pairs that no archive can show, with the reason.
 func unsupported() map[pair]string {
-	const notYet = "not in this version"
 	out := map[pair]string{}
-	for _, mode := range serviceModes() {
+	for _, mode := range []render.Mode{render.ModeKnative, render.ModeKnativeDirect} {
 		for _, field := range []string{
 			"a trigger: authRef", "authRef: secretMapping", "an entry of secretMapping: param", "an entry of secretMapping: key",
 		} {
-			out[pair{field, mode}] = notYet
+			out[pair{field, string(mode)}] = "asks for the mode deployment"
 		}
 	}
 	for _, field := range []string{
@@ -153,6 +152,7 @@ func modesOf(t *testing.T, a *txtar.Archive) map[string]string {
 		if f, ok := strings.CutPrefix(strings.TrimSpace(line), "feature: "); ok {
 			o.Knative.Features = append(o.Knative.Features, f)
 		}
+		o.KEDA = o.KEDA || strings.TrimSpace(line) == "keda: true"
 	}
 	for _, f := range a.Files {
 		if !strings.HasPrefix(f.Name, "out/") {

@@ -11,12 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// maxCoolDown is the longest delay, in seconds, that the autoscalers take.
-const maxCoolDown = 3600
-
-// defaultPolling is what exports spell out, in seconds.
-const defaultPolling = 15
-
 func defaultScale(at Pos) Scale { return Scale{Min: 1, Max: 100, MinAt: at, At: at} }
 
 // scaleReader reads scale and autoScale; where both are there, the latter
@@ -26,8 +20,6 @@ type scaleReader struct {
 	scale    Scale
 	hasAuto  bool
 	legacyAt Pos
-	// Where the two values stand that KEDA alone takes as they are.
-	pollingAt, coolDownAt Pos
 }
 
 func (s *scaleReader) done() Scale {
@@ -37,23 +29,7 @@ func (s *scaleReader) done() Scale {
 	if s.scale.Max < s.scale.Min {
 		s.errorf(CodeMinMax, s.scale.MinAt, "minReplicas is %d and maxReplicas %d: the minimum must not be above the maximum", s.scale.Min, s.scale.Max)
 	}
-	s.intervals()
 	return s.scale
-}
-
-// intervals says which of KEDA's intervals are not heard by the autoscalers of
-// the cluster.
-func (s *scaleReader) intervals() {
-	if slices.ContainsFunc(s.scale.Triggers, func(t Trigger) bool { return t.Type.NeedsKEDA() }) {
-		return
-	}
-	if p := s.scale.Polling; p != 0 && p != defaultPolling {
-		s.warnf(CodeIgnored, s.pollingAt, "pollingInterval has no effect: only KEDA polls")
-	}
-	if c := s.scale.CoolDown; c > maxCoolDown {
-		s.warnf(CodeIgnored, s.coolDownAt, "coolDownInterval is %d s; the autoscalers wait %d s at most", c, maxCoolDown)
-		s.scale.CoolDown = maxCoolDown
-	}
 }
 
 // legacy reads scale: {replicas, minReplicas, maxReplicas, concurrency, mode}.
@@ -113,10 +89,10 @@ func (s *scaleReader) auto(n *yaml.Node) {
 	s.mapping(n, "autoScale", fields, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "pollingInterval":
-			s.pollingAt = posOf(v)
+			s.scale.PollingAt = posOf(v)
 			s.scale.Polling, _ = s.number(v, "autoScale.pollingInterval", 0, math.MaxInt32)
 		case "coolDownInterval":
-			s.coolDownAt = posOf(v)
+			s.scale.CoolDownAt = posOf(v)
 			s.scale.CoolDown, _ = s.number(v, "autoScale.coolDownInterval", 0, math.MaxInt32)
 		case "minReplicas":
 			s.minimum(v, "autoScale.minReplicas", &s.scale)

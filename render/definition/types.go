@@ -71,10 +71,33 @@ type Scale struct {
 	CoolDown int // seconds; 0 where nothing is said
 	Polling  int // seconds between KEDA's questions; 0 where nothing is said
 	At       Pos
+
+	CoolDownAt, PollingAt Pos
 }
+
+// MaxDelay is the longest delay, in seconds, that the autoscalers take, other
+// than KEDA.
+const MaxDelay = 3600
+
+// Delay is CoolDown as far as they take it.
+func (s Scale) Delay() int { return min(s.CoolDown, MaxDelay) }
 
 // Fixed tells whether there is nothing to scale between.
 func (s Scale) Fixed() bool { return s.Min == s.Max }
+
+// NeedsKEDA tells whether Kubernetes' own autoscaler cannot do it: pods it does
+// not have, and metrics it does not know.
+func (s Scale) NeedsKEDA() bool {
+	if s.Fixed() {
+		return false
+	}
+	for _, t := range s.Triggers {
+		if t.Type != TriggerCPU && t.Type != TriggerMemory {
+			return true
+		}
+	}
+	return s.Min == 0
+}
 
 // TriggerType is what a service is scaled by.
 type TriggerType string

@@ -65,7 +65,7 @@ func Autoscaler(v *definition.Version) *autoscalingv2.HorizontalPodAutoscaler {
 	}
 	if v.Scale.CoolDown > 0 {
 		out.Spec.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{
-			ScaleDown: &autoscalingv2.HPAScalingRules{StabilizationWindowSeconds: pointer(int32(v.Scale.CoolDown))}, //nolint:gosec // at most an hour
+			ScaleDown: &autoscalingv2.HPAScalingRules{StabilizationWindowSeconds: pointer(int32(v.Scale.Delay()))}, //nolint:gosec // at most an hour
 		}
 	}
 	return out

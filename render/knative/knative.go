@@ -120,9 +120,9 @@ func scaling(v *definition.Version, annotations map[string]string) {
 	case s.Min == 0 && s.CoolDown == 0:
 		set("scale-to-zero-pod-retention-period", strconv.Itoa(defaultCoolDown)+"s")
 	case s.Min == 0:
-		set("scale-to-zero-pod-retention-period", strconv.Itoa(s.CoolDown)+"s")
+		set("scale-to-zero-pod-retention-period", strconv.Itoa(s.Delay())+"s")
 	case s.CoolDown > 0:
-		set("scale-down-delay", strconv.Itoa(s.CoolDown)+"s")
+		set("scale-down-delay", strconv.Itoa(s.Delay())+"s")
 	}
 	if s.Min > 0 && !v.Open() {
 		// The activator would stay in the path and hide the caller from the pod.

@@ -24,12 +24,21 @@ type Config struct {
 	Forge        Forge         `yaml:"forge"`
 	Alerts       any           `yaml:"alerts" only:""`
 	Knative      Knative       `yaml:"knative"`
-	KEDA         bool          `yaml:"keda" only:"false"`
+	KEDA         bool          `yaml:"keda"`
+	Prometheus   string        `yaml:"prometheus"`
 	Mesh         Mesh          `yaml:"mesh"`
 	Policies     NoPolicies    `yaml:"policies"`
 	Server       Server        `yaml:"server"`
 	Namespace    string        `yaml:"namespace"` // Plumbline's own
 	Log          Log           `yaml:"log"`
+}
+
+// HasKEDA tells whether KEDA is declared where an environment lives.
+func (c Config) HasKEDA(e Environment) bool {
+	if e.KEDA != nil {
+		return *e.KEDA
+	}
+	return c.KEDA
 }
 
 // Source is where definitions come from.
@@ -78,7 +87,7 @@ type Environment struct {
 	RequireEncryptedSecrets bool       `yaml:"requireEncryptedSecrets"`
 	Decryption              Decryption `yaml:"decryption"`
 	Knative                 any        `yaml:"knative" only:""`
-	KEDA                    any        `yaml:"keda" only:""`
+	KEDA                    *bool      `yaml:"keda"`
 	Mesh                    any        `yaml:"mesh" only:""`
 
 	// Windows are WindowSpecs, checked.
@@ -248,9 +257,10 @@ func Default() Config {
 			Gateways:    []string{"istio-system/istio-ingressgateway-service-account"},
 			Injection:   Injection{Label: "istio-injection", Value: "enabled"},
 		},
-		Server:    Server{Listen: ":8080"},
-		Namespace: "plumbline-system",
-		Log:       Log{Level: "info", Format: "text"},
+		Prometheus: "http://prometheus.istio-system.svc.cluster.local:9090",
+		Server:     Server{Listen: ":8080"},
+		Namespace:  "plumbline-system",
+		Log:        Log{Level: "info", Format: "text"},
 	}
 }
 

@@ -137,6 +137,9 @@ func descriptions() map[string]string {
 		"forge.tokenFile":  "a token that may write statuses; read again for each",
 		"forge.caFile":     "PEM, instead of the system's authorities",
 
+		"keda":                         "KEDA is installed: services that only it can scale get a ScaledObject",
+		"environments[].keda":          "overrides `keda`",
+		"prometheus":                   "where KEDA asks how many calls there are, for services that run as Deployments and are scaled by them",
 		"knative.features":             "podspec features that are enabled in the cluster's `config-features`, as `kubernetes.podspec-affinity`",
 		"knative.metricsProxy":         "`stats`: Prometheus reads Envoy's statistics; `container`: one of your own beside every HTTP service pushes them",
 		"knative.metricsProxyImage":    "of that container; it gets MODE, PROJECT, SERVICE and VERSION in its environment",

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -11,16 +12,19 @@ import (
 
 // Rendered are the kinds that definitions can be rendered to, but for those of
 // roles: who may hand out rights is decided with the repository at hand. Plain
-// objects of the repository may be of any kind besides.
-func Rendered() []plumbline.GroupKind {
+// objects of the repository may be of any kind besides. KEDA's own are among
+// them where it is declared.
+func Rendered(keda bool) []plumbline.GroupKind {
 	const networking, security, serving = "networking.istio.io", "security.istio.io", "serving.knative.dev"
-	return []plumbline.GroupKind{
+	kinds := []plumbline.GroupKind{
 		{Kind: "Namespace"},
 		{Kind: "Secret"},
 		{Kind: "Service"},
 		{Kind: "ServiceAccount"},
 		{Group: "apps", Kind: "Deployment"},
 		{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+		{Group: "keda.sh", Kind: "ScaledObject"},
+		{Group: "keda.sh", Kind: "TriggerAuthentication"},
 		{Group: networking, Kind: "DestinationRule"},
 		{Group: networking, Kind: "ServiceEntry"},
 		{Group: networking, Kind: "Sidecar"},
@@ -31,6 +35,10 @@ func Rendered() []plumbline.GroupKind {
 		{Group: serving, Kind: "Route"},
 		{Group: serving, Kind: "Service"},
 	}
+	if keda {
+		return kinds
+	}
+	return slices.DeleteFunc(kinds, func(k plumbline.GroupKind) bool { return k.Group == "keda.sh" })
 }
 
 // Named gives a kind the name of its resource by the rules that all of

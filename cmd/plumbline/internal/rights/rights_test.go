@@ -115,13 +115,13 @@ func TestRendered(t *testing.T) {
 		}
 	}
 	listed := map[string]bool{}
-	for _, k := range Rendered() {
+	for _, k := range Rendered(true) {
 		listed[k.Kind] = true
 	}
 	if diff := cmp.Diff(made, listed); diff != "" {
 		t.Errorf("made, listed:\n%s", diff)
 	}
-	if !slices.IsSortedFunc(Rendered(), plumbline.GroupKind.Compare) {
+	if !slices.IsSortedFunc(Rendered(true), plumbline.GroupKind.Compare) {
 		t.Error("not sorted")
 	}
 }
