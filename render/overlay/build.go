@@ -12,10 +12,12 @@ import (
 	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
 // OriginAnnotation is on every object of Build's output: YAML with a `path`
@@ -56,6 +58,13 @@ func Build(ctx context.Context, fsys fs.FS, dir string, convert Convert) ([]byte
 	if err == nil {
 		return out, nil
 	}
+	at, found := l.blame()
+	if ctx.Err() != nil {
+		return nil, &plumbline.Error{Op: opBuild, Err: ctx.Err()}
+	}
+	if !found {
+		at = plumbline.Origin{Path: file}
+	}
 	kind := plumbline.KindInvalid
 	if _, bug := err.(panicked); bug { //nolint:errorlint // made two lines above, never wrapped
 		kind = plumbline.KindInternal
@@ -63,7 +72,7 @@ func Build(ctx context.Context, fsys fs.FS, dir string, convert Convert) ([]byte
 	return nil, &plumbline.Error{
 		Op:     opBuild,
 		Kind:   kind,
-		Origin: plumbline.Origin{Path: file},
+		Origin: at,
 		Err:    errors.New(message(err, &l.secrets)),
 	}
 }
@@ -110,6 +119,9 @@ func (f *fence) run(memory filesys.FileSystem, dir string) (out []byte, err erro
 	}
 	for _, r := range objects.Resources() {
 		// A project is its namespace: `namespace` of an overlay renames it.
+		if err := renamed(r); err != nil {
+			return nil, err
+		}
 		if err := tellSource(r); err != nil {
 			return nil, err
 		}
@@ -130,5 +142,26 @@ var detour = regexp.MustCompile(`accumulation err='.*': |(?s: with config: ` + "
 // message makes one line of an error of kustomize.
 func message(err error, s *secrets) string {
 	text := strings.ReplaceAll(err.Error(), root+"/", "")
-	return s.redact(detour.ReplaceAllString(text, ""))
+	text = s.redact(detour.ReplaceAllString(text, ""))
+	return text + advice(text)
+}
+
+// renamed tells of a service whose name is not that of its id and version any
+// more: an overlay can change the one without the other.
+func renamed(r *resource.Resource) error {
+	if r.GetApiVersion() != plumbline.APIVersion || r.GetKind() != "ServiceVersion" {
+		return nil
+	}
+	id, err := r.GetString("spec.id")
+	if err != nil {
+		return nil //nolint:nilerr // it has none, which is said at the document
+	}
+	version, err := r.GetString("spec.version")
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	if want := definition.Join(id, version); r.GetName() != want {
+		return fmt.Errorf("ServiceVersion %s would be named %s: spec.id and spec.version make the name; move a copy with namespace, or patch all three", want, r.GetName())
+	}
+	return nil
 }

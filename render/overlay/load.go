@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -42,6 +41,8 @@ type loader struct {
 	stack    []string // directories being loaded, outermost first
 	secrets  secrets
 	problems []*plumbline.Error
+
+	kustomizations []kustomization // in memory; one after those that it uses
 }
 
 func newLoader(ctx context.Context, source fs.FS, convert Convert) *loader {
@@ -127,7 +128,7 @@ func (l *loader) directory(dir string, from reference) (file string) {
 	defer func() { l.stack = l.stack[:len(l.stack)-1] }()
 	if k, ok := l.parse(file, text); ok {
 		l.references(&k, dir, reference{file: file, text: text})
-		l.writeKustomization(file, k)
+		l.writeKustomization(kustomization{dir: dir, file: file, text: text, k: k})
 	}
 	return file
 }
@@ -174,18 +175,16 @@ func (l *loader) parse(file string, text []byte) (k types.Kustomization, ok bool
 	return k, true
 }
 
-// writeKustomization puts k, whose references have been checked and rewritten,
+// writeKustomization puts b, whose references have been checked and rewritten,
 // into memory.
-func (l *loader) writeKustomization(file string, k types.Kustomization) {
-	k.BuildMetadata = []string{types.OriginAnnotations}
-	k.Configurations = append(k.Configurations, fieldsFile)
-	text, err := sigsyaml.Marshal(k)
-	if err == nil {
-		err = l.memory.WriteFile(path.Join(root, file), text)
+func (l *loader) writeKustomization(b kustomization) {
+	b.k.BuildMetadata = []string{types.OriginAnnotations}
+	b.k.Configurations = append(b.k.Configurations, fieldsFile)
+	if err := l.write(b.file, b.k); err != nil {
+		l.problem(reference{file: b.file}, "%w", err)
+		return
 	}
-	if err != nil {
-		l.problem(reference{file: file}, "%w", err)
-	}
+	l.kustomizations = append(l.kustomizations, b)
 }
 
 // resource loads a file of objects or definitions.
