@@ -199,7 +199,7 @@ func (r *reader) secretSection(n *yaml.Node, section string, out *Sealing) {
 		if k := n.Content[i]; k.Tag != mergeTag && !isDataKey(k.Value) {
 			r.badKey(posOf(k))
 		}
-		r.sealing.value(out, n.Content[i], n.Content[i+1])
+		r.sealed(out, n.Content[i], n.Content[i+1])
 	}
 }
 

@@ -25,11 +25,15 @@ type sealing struct {
 	passed bool
 }
 
-// value notes whether a secret's value stands in the file as it is.
-func (s *sealing) value(out *Sealing, key, v *yaml.Node) {
+// sealed notes whether a secret's value stands in the file as it is, and refuses
+// one that is encrypted where SOPS says of nothing how.
+func (r *reader) sealed(out *Sealing, key, v *yaml.Node) {
 	v = resolve(v)
+	s := &r.sealing
 	out.Closed, out.Partly = s.closed != "", s.encrypted
 	switch {
+	case !s.encrypted && v.Kind == yaml.ScalarNode && sops.IsValue(v.Value):
+		r.errorf(CodeSeal, posOf(v), "an encrypted value, and the document has no sops block: take the file from Git's history, or encrypt it again")
 	case v.Kind != yaml.ScalarNode || isNull(v) || v.Value == "": // SOPS leaves those as they are
 	case s.passed || s.opened[v] || s.closed != "" && sops.IsValue(v.Value):
 	case isDataKey(key.Value):
@@ -111,9 +115,7 @@ type noKeys struct{}
 func (noKeys) DataKey(sops.Recipient) ([]byte, error) { return nil, sops.ErrNoKey }
 
 // MaybeEncrypted tells cheaply of most documents that they are not encrypted.
-func MaybeEncrypted(text []byte) bool {
-	return bytes.Contains(text, []byte(sops.Key)) && bytes.Contains(text, []byte("mac"))
-}
+func MaybeEncrypted(text []byte) bool { return bytes.Contains(text, []byte(sops.Key)) }
 
 // ParseEncrypted reads the documents of one file of which MaybeEncrypted is
 // true: all of them, in their order, since SOPS takes them as one. A document

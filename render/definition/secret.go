@@ -69,7 +69,7 @@ func (r *reader) secretData(n *yaml.Node, out *Secret) {
 		}
 		v := r.text(n.Content[i+1], "data."+k.Value)
 		size += len(v.Value)
-		r.sealing.value(&out.Sealing, k, n.Content[i+1])
+		r.sealed(&out.Sealing, k, n.Content[i+1])
 		out.Data = append(out.Data, SecretEntry{Key: k.Value, Value: plumbline.NewSecretValue(v.Value), At: posOf(k)})
 	}
 	if size > maxSecret {

@@ -63,11 +63,8 @@ type place struct{ line, column int }
 
 func placeOf(n *yaml.Node) place { return place{n.Line, n.Column} }
 
-// Is tells whether a document has a block of SOPS.
-func Is(root *yaml.Node) bool {
-	block := child(root, Key)
-	return block != nil && block.Kind == yaml.MappingNode && child(block, "mac") != nil
-}
+// Is tells whether a document has a block of SOPS, or what is left of one.
+func Is(root *yaml.Node) bool { return child(root, Key) != nil }
 
 // child is the value of a key of a mapping, nil where there is none.
 func child(n *yaml.Node, key string) *yaml.Node {
@@ -102,7 +99,10 @@ func readMetadata(root *yaml.Node) (metadata, *Problem) {
 			m.at = placeOf(root.Content[i])
 		}
 	}
-	m.macAt = placeOf(child(block, "mac"))
+	m.macAt = m.at
+	if mac := child(block, "mac"); mac != nil {
+		m.macAt = placeOf(mac)
+	}
 	m.macEncrypted = text(block, "mac_only_encrypted") == "true"
 	if p := checkVersion(block); p != nil {
 		return m, p
@@ -112,6 +112,9 @@ func readMetadata(root *yaml.Node) (metadata, *Problem) {
 		return m, problem(m.at, "the sops block has no lastmodified time that can be read: take the file from Git's history, or encrypt it again")
 	}
 	m.lastModified = when.Format(time.RFC3339)
+	if m.mac == "" {
+		return m, problem(m.at, "the sops block has no mac: take the file from Git's history, or encrypt it again")
+	}
 	m.groups = readGroups(block)
 	count := 0
 	for _, g := range m.groups {
