@@ -41,13 +41,14 @@ type Entries = plumbline.RefMap[*Entry]
 type Inventory struct {
 	entries Entries
 	planned map[plumbline.Ref]bool // entries that are not owned
+	groups  map[string]members     // by project
 	dirty   map[group]bool         // whose shard must be written
 	soft    map[group]bool         // whose shard is worth writing, but can wait
 }
 
 // NewInventory returns an empty inventory.
 func NewInventory() *Inventory {
-	return &Inventory{planned: map[plumbline.Ref]bool{}, dirty: map[group]bool{}, soft: map[group]bool{}}
+	return &Inventory{planned: map[plumbline.Ref]bool{}, groups: map[string]members{}, dirty: map[group]bool{}, soft: map[group]bool{}}
 }
 
 // Len is the number of entries.
@@ -88,12 +89,20 @@ func (inv *Inventory) Put(e Entry) {
 func (inv *Inventory) Drop(ref plumbline.Ref) {
 	if e, ok := inv.entries.Get(ref); ok {
 		inv.entries = inv.entries.Without(ref)
+		inv.leave(groupOf(e), ref)
 		delete(inv.planned, ref)
 		inv.dirty[groupOf(e)] = true
 	}
 }
 
 func (inv *Inventory) set(e Entry) {
+	g := groupOf(&e)
+	if old, ok := inv.entries.Get(e.Ref); !ok {
+		inv.join(g, e.Ref)
+	} else if was := groupOf(old); was != g {
+		inv.leave(was, e.Ref)
+		inv.join(g, e.Ref)
+	}
 	inv.entries = inv.entries.With(e.Ref, &e)
 	if e.Owned() {
 		delete(inv.planned, e.Ref)

@@ -3,8 +3,11 @@ package state
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plumbline-dev/plumbline"
 )
 
 // The entries of a project are divided into shards, each a ConfigMap, so that a
@@ -12,7 +15,7 @@ import (
 // are in one shard. There are 2ⁿ shards: when they get too large, each becomes
 // two. There are never fewer again.
 const (
-	fullShard = 1024      // entries, on average
+	fullShard = 512       // entries, on average
 	maxShard  = 700 << 10 // bytes, encoded; the API server takes 1 MiB
 	maxShards = 1 << 12
 )
@@ -52,14 +55,18 @@ type layout struct {
 
 // layout encodes the shards that are due; all, where their number changes.
 func (s *Store) layout(inv *Inventory, project string, due func(shard, n int) bool) (layout, error) {
-	entries, before := inv.project(project), s.shards[project]
+	groups, before := inv.groups[project], s.shards[project]
+	entries := 0
+	for _, refs := range groups {
+		entries += len(refs)
+	}
 	n := max(1, before.n)
-	for len(entries) > n*s.full && n < maxShards {
+	for entries > n*s.full && n < maxShards {
 		n *= 2
 	}
 	for {
 		all := n != before.n || before.anew
-		out, fits, err := encodeShards(entries, n, func(shard int) bool { return all || due(shard, n) })
+		out, fits, err := inv.encode(project, n, func(shard int) bool { return all || due(shard, n) })
 		out.all = all
 		if err != nil || fits {
 			return out, err
@@ -70,7 +77,9 @@ func (s *Store) layout(inv *Inventory, project string, due func(shard, n int) bo
 	}
 }
 
-func encodeShards(entries []*Entry, n int, wanted func(shard int) bool) (out layout, fits bool, err error) {
+// encode encodes those shards of a project, of n, that are wanted, and tells
+// whether each fits into a ConfigMap.
+func (inv *Inventory) encode(project string, n int, wanted func(shard int) bool) (out layout, fits bool, err error) {
 	out = layout{n: n, encoded: map[int][]byte{}}
 	content := map[int][]Entry{}
 	for i := range n {
@@ -78,13 +87,20 @@ func encodeShards(entries []*Entry, n int, wanted func(shard int) bool) (out lay
 			content[i] = nil
 		}
 	}
-	for _, e := range entries {
-		i := groupOf(e).shard(n)
-		if list, ok := content[i]; ok {
-			content[i] = append(list, *e)
+	for sum, refs := range inv.groups[project] {
+		i := group{project, sum}.shard(n)
+		list, ok := content[i]
+		if !ok {
+			continue
 		}
+		for _, ref := range refs {
+			e, _ := inv.Get(ref)
+			list = append(list, e)
+		}
+		content[i] = list
 	}
 	for i, list := range content {
+		slices.SortFunc(list, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
 		if out.encoded[i], err = encodeShard(list); err != nil {
 			return out, false, err
 		}
@@ -95,15 +111,24 @@ func encodeShards(entries []*Entry, n int, wanted func(shard int) bool) (out lay
 	return out, true, nil
 }
 
-// project returns the entries of one project, sorted by Ref.
-func (inv *Inventory) project(name string) []*Entry {
-	var out []*Entry
-	for _, e := range inv.entries.All() {
-		if e.Project == name {
-			out = append(out, e)
-		}
+// members are the objects of the groups of one project.
+type members map[uint32][]plumbline.Ref
+
+func (inv *Inventory) join(g group, ref plumbline.Ref) {
+	m := inv.groups[g.project]
+	if m == nil {
+		m = members{}
+		inv.groups[g.project] = m
 	}
-	return out
+	m[g.sum] = append(m[g.sum], ref)
+}
+
+func (inv *Inventory) leave(g group, ref plumbline.Ref) {
+	m := inv.groups[g.project]
+	m[g.sum] = slices.DeleteFunc(m[g.sum], func(r plumbline.Ref) bool { return r == ref })
+	if len(m[g.sum]) == 0 {
+		delete(m, g.sum)
+	}
 }
 
 // written notes that a shard, of n, is as the inventory is.

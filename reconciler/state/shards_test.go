@@ -96,7 +96,7 @@ func fleet(tb testing.TB, n int) (*writes, *Store, *Inventory) {
 // grow with the number of services.
 func TestOneServiceIsOneShard(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ services, shards int }{{100, 1}, {500, 4}, {5000, 32}} {
+	for _, c := range []struct{ services, shards int }{{85, 1}, {500, 8}, {5000, 64}} {
 		w, s, inv := fleet(t, c.services)
 		if len(w.names) != c.shards {
 			t.Errorf("%d services are %d shards, want %d", c.services, len(w.names), c.shards)
