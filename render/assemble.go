@@ -34,6 +34,7 @@ func (r *Renderer) assemble() (Result, error) {
 			return Result{}, err
 		}
 	}
+	a.asData()
 	r.index.dirty = newDirty()
 	return a.result(), nil
 }
@@ -226,7 +227,7 @@ func (a *assembly) requireHeaders(o *overview) error {
 // result puts together what the run found.
 func (a *assembly) result() Result {
 	res := Result{
-		Projects: a.all.projects, Services: a.all.modes, Peers: a.all.peers,
+		Projects: a.all.projects, Services: a.all.modes, Peers: a.all.peers, Definitions: a.data,
 		Stats: Stats{
 			Files: a.tree.root.files, Documents: a.index.docs, Parsed: a.tree.fresh,
 			Rendered: a.rendered, Reused: len(a.all.services) - a.rendered,

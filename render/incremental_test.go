@@ -56,7 +56,7 @@ func TestIncrementalIsTheSame(t *testing.T) {
 	t.Parallel()
 	docs := pool(t)
 	rapid.Check(t, func(t *rapid.T) {
-		old := render.Options{Environment: "production", HashKey: []byte("key")}
+		old := render.Options{Environment: "production", HashKey: []byte("key"), Definitions: true}
 		kept, err := render.New(old)
 		if err != nil {
 			t.Fatal(err)

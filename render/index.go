@@ -40,6 +40,7 @@ type index struct {
 	roles    map[name][]placed[definition.Role]
 	projects map[string][]placed[definition.Project]
 	plain    map[plumbline.Ref][]placed[definition.Plain]
+	data     map[plumbline.Ref][]placed[definition.Data]
 	// users are the services that name a secret, whether it is there or not.
 	users map[name]map[name]bool
 	notes map[definition.Source]note
@@ -64,11 +65,12 @@ type dirty struct {
 	secrets  map[name]bool
 	roles    map[name]bool
 	plain    map[plumbline.Ref]bool
+	data     map[plumbline.Ref]bool
 	projects bool
 }
 
 func newDirty() dirty {
-	return dirty{services: map[name]bool{}, secrets: map[name]bool{}, roles: map[name]bool{}, plain: map[plumbline.Ref]bool{}}
+	return dirty{services: map[name]bool{}, secrets: map[name]bool{}, roles: map[name]bool{}, plain: map[plumbline.Ref]bool{}, data: map[plumbline.Ref]bool{}}
 }
 
 func newIndex() *index {
@@ -78,6 +80,7 @@ func newIndex() *index {
 		roles:    map[name][]placed[definition.Role]{},
 		projects: map[string][]placed[definition.Project]{},
 		plain:    map[plumbline.Ref][]placed[definition.Plain]{},
+		data:     map[plumbline.Ref][]placed[definition.Data]{},
 		users:    map[name]map[name]bool{},
 		notes:    map[definition.Source]note{},
 		dirty:    newDirty(),
@@ -129,6 +132,11 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 		x.plain[v.Ref] = insert(x.plain[v.Ref], placed[definition.Plain]{v, src}, nil)
 		x.dirty.plain[v.Ref] = true
 	}
+	for i := range doc.Data {
+		f := &doc.Data[i]
+		x.data[f.Ref] = insert(x.data[f.Ref], placed[definition.Data]{f, src}, nil)
+		x.dirty.data[f.Ref] = true
+	}
 }
 
 // remove takes a document out that was added.
@@ -165,6 +173,11 @@ func (x *index) remove(doc *definition.Document, src definition.Source) {
 	for _, v := range doc.Plain {
 		removeFrom(x.plain, v.Ref, placed[definition.Plain]{v, src})
 		x.dirty.plain[v.Ref] = true
+	}
+	for i := range doc.Data {
+		f := &doc.Data[i]
+		removeFrom(x.data, f.Ref, placed[definition.Data]{f, src})
+		x.dirty.data[f.Ref] = true
 	}
 }
 

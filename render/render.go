@@ -37,6 +37,8 @@ type Options struct {
 	// HashKey keys every hash that depends on secret values; nil makes them
 	// read "unkeyed", for renderings that are shown and not applied.
 	HashKey []byte
+	// Definitions asks for Result.Definitions.
+	Definitions bool
 	// Overlay builds a directory that holds a kustomization; nil refuses it.
 	Overlay OverlayFunc
 	// Keys open documents that SOPS encrypted; nil: there are none.
@@ -89,12 +91,16 @@ type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string, convert func(
 type Result struct {
 	// Objects are empty when a violation is an error. What did not change since
 	// the last rendering is the same object.
-	Objects    plumbline.Objects
-	Violations []plumbline.Violation // all of them: sorted, none twice
-	Peers      []plumbline.Peer      // sorted
-	Projects   []string              // sorted
-	Services   []ServiceMode         // sorted by project and service
-	Skipped    []Skip                // sorted by origin
+	Objects plumbline.Objects
+	// Definitions are the definitions as data, in the form of plumbline.dev/v1
+	// and without values of secrets, where Options ask for them. Those with
+	// errors are left out.
+	Definitions plumbline.Objects
+	Violations  []plumbline.Violation // all of them: sorted, none twice
+	Peers       []plumbline.Peer      // sorted
+	Projects    []string              // sorted
+	Services    []ServiceMode         // sorted by project and service
+	Skipped     []Skip                // sorted by origin
 	// Closed are documents of which the values are still encrypted: without
 	// Options.Closed each has an error too. In objects SOPS's own text stands
 	// for such values.
@@ -154,6 +160,7 @@ type state struct {
 	opener         *definition.Opener
 	keys           string // the name of those that documents were opened with
 	all            overview
+	data           plumbline.Objects
 	last           *Result
 }
 
@@ -162,7 +169,7 @@ func newState(o Options) state {
 	if o.Keys != nil {
 		opener.Keys = o.Keys
 	}
-	return state{tree: newTree(opener), index: newIndex(), units: newUnits(), opener: opener}
+	return state{tree: newTree(opener, o.Definitions), index: newIndex(), units: newUnits(), opener: opener}
 }
 
 // New makes a Renderer.
@@ -302,6 +309,9 @@ func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, 
 func (r *Renderer) forgetDocuments() {
 	old := r.index
 	r.index = newIndex()
+	for ref := range old.data {
+		r.index.dirty.data[ref] = true
+	}
 	for k := range old.services {
 		r.index.dirty.services[k] = true
 	}

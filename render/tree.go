@@ -21,6 +21,7 @@ type tree struct {
 	parsed   map[[sha256.Size]byte]*definition.Document
 	fresh    int // documents parsed since the last rendering
 	opener   *definition.Opener
+	data     bool // definitions are wanted as data, too
 }
 
 // content of a file: the same for all files with the same bytes.
@@ -46,8 +47,9 @@ type chunk struct {
 	before int
 }
 
-func newTree(opener *definition.Opener) *tree {
+func newTree(opener *definition.Opener, data bool) *tree {
 	return &tree{
+		data:     data,
 		opener:   opener,
 		root:     &directory{},
 		contents: map[string]*content{},
@@ -112,7 +114,7 @@ func (t *tree) parse(text []byte) *content {
 			encrypted = append(encrypted, ch.Text)
 			continue
 		}
-		c.docs[i].doc = t.document(sha256.Sum256(ch.Text), func() *definition.Document { return definition.Parse(ch.Text) })
+		c.docs[i].doc = t.document(sha256.Sum256(ch.Text), ch.Text, func() *definition.Document { return definition.Parse(ch.Text) })
 	}
 	if len(encrypted) == 0 {
 		return c
@@ -128,7 +130,7 @@ func (t *tree) parse(text []byte) *content {
 			continue
 		}
 		own := sha256.Sum256(fmt.Appendf(sum.Sum(nil), "%d", n))
-		c.docs[i].doc = t.document(own, func() *definition.Document {
+		c.docs[i].doc = t.document(own, encrypted[n], func() *definition.Document {
 			if opened == nil {
 				opened = t.opener.ParseEncrypted(encrypted)
 			}
@@ -144,17 +146,19 @@ func (t *tree) parseBuilt(text []byte) *content {
 	chunks, violations := definition.Split(text)
 	c := &content{violations: violations, docs: make([]chunk, 0, len(chunks))}
 	for _, ch := range chunks {
-		doc := t.document(sha256.Sum256(ch.Text), func() *definition.Document { return t.opener.Parse(ch.Text) })
+		doc := t.document(sha256.Sum256(ch.Text), ch.Text, func() *definition.Document { return t.opener.Parse(ch.Text) })
 		c.docs = append(c.docs, chunk{doc, ch.Before})
 	}
 	return c
 }
 
 // document is a document that is known by its hash, or else is parsed.
-func (t *tree) document(sum [sha256.Size]byte, parse func() *definition.Document) *definition.Document {
+func (t *tree) document(sum [sha256.Size]byte, text []byte, parse func() *definition.Document) *definition.Document {
 	doc, ok := t.parsed[sum]
 	if !ok {
-		doc = parse()
+		if doc = parse(); t.data {
+			doc.Data = definition.DataOf(text)
+		}
 		t.parsed[sum] = doc
 		t.fresh++
 	}

@@ -22,6 +22,9 @@ type Document struct {
 	Projects []*Project
 	Plain    []*Plain
 
+	// Data are the definitions as data, where they were asked for.
+	Data []Data
+
 	Violations []plumbline.Violation
 	// Skipped says why a document that is not ours was left out.
 	Skipped string
@@ -120,6 +123,8 @@ func (d *Document) plumbline(r *reader, root *yaml.Node, group, version, kind st
 	switch kind {
 	case "Config":
 		d.Skipped = "the operator's configuration, not a definition"
+	case "Policy":
+		d.Skipped = "a policy, not a definition: it counts where the operator's policies.paths names its file"
 	case "ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project":
 		e := r.envelope(root, kind)
 		d.definition(r, kind, e)
