@@ -22,6 +22,8 @@ type Violation struct {
 	Severity Severity `json:"severity"`
 	Origin   Origin   `json:"origin"`
 	Message  string   `json:"message"` // says what to do; never a secret's value
+	// Rule is the name of the operator's rule, of violations of rules.
+	Rule string `json:"rule,omitempty"`
 	// Related are the other places that the violation is about, as the first of
 	// two definitions of one name.
 	Related []Origin `json:"related,omitempty"`

@@ -5,5 +5,5 @@
 // does I/O, keeps state or reads a clock, so every decision can be repeated
 // from what was logged. The package imports the vocabulary, the standard
 // library and cron's schedule parser; it never touches a cluster or a
-// repository.
+// repository. The operator's own rules are in package guardrail.
 package policies
