@@ -33,6 +33,7 @@ func TestDocs(t *testing.T) {
 		"exit-codes.md":    func(string) (string, error) { return exitCodesPage() },
 		"codes.md":         func(string) (string, error) { return codesPage(), nil },
 		"configuration.md": keysInto,
+		"policies.md":      rulesInto,
 		"../README.md":     benchInto,
 	}
 	for name, page := range pages {
@@ -172,7 +173,7 @@ var codeConst = regexp.MustCompile(`(?m)^\s+(Code\w+)\s+= "(PL\d{4})"`)
 func TestEveryCodeHasAnEntry(t *testing.T) {
 	t.Parallel()
 	named := map[string]string{}
-	for _, file := range []string{"../../render/definition/codes.go", "../../policies/allow.go", "../../policies/graph.go"} {
+	for _, file := range []string{"../../render/definition/codes.go", "../../policies/allow.go", "../../policies/graph.go", "../../policies/guardrail/policy.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,6 +75,9 @@ func (a *app) install(ctx context.Context, args []string, image string) error {
 		return err
 	}
 	if o.Files, err = namedFiles(s.Config); err != nil {
+		return err
+	}
+	if o.Policies, err = podPolicies(a.flags.config, s.Policies.Paths); err != nil {
 		return err
 	}
 	needs, err := a.needs(ctx, s, args)
@@ -171,6 +175,24 @@ func listenPort(address string) (int32, error) {
 		return 0, usage("server.listen: %q is not a port from 1024 on, which whoever is not root may open", port)
 	}
 	return int32(n), nil
+}
+
+// podPolicies are the files of policies, which the pod finds beside its
+// configuration.
+func podPolicies(configFile string, paths []string) ([]install.File, error) {
+	files, err := policyFiles(configFile, paths)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]install.File, 0, len(files))
+	for _, f := range files {
+		name := filepath.ToSlash(f.name)
+		if !filepath.IsLocal(f.name) || name == install.ConfigName {
+			return nil, usage("policies.paths: %s: a pod finds policies beside its configuration; name them by a path below its directory", f.name)
+		}
+		out = append(out, install.File{Name: path.Clean(name), Text: string(f.text)})
+	}
+	return out, nil
 }
 
 // namedFiles are the files that the configuration names. In a pod they have no

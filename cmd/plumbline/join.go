@@ -22,6 +22,7 @@ import (
 	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/notes"
 	"github.com/plumbline-dev/plumbline/policies"
+	"github.com/plumbline-dev/plumbline/policies/guardrail"
 	"github.com/plumbline-dev/plumbline/reconciler"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 	inventory "github.com/plumbline-dev/plumbline/reconciler/state"
@@ -197,15 +198,17 @@ type renderer struct {
 	settings    settings
 	environment config.Environment
 	key         hashKey
-	keyring     *keyring.Keyring // nil: none
-	opened      []string         // the names of the keys of the last rendering
-	render      *render.Renderer // nil until the key is known
-	last        render.Result    // for commands that show more of it than a reconciler needs
-	allowed     policies.Allowed // of the last objects
+	keyring     *keyring.Keyring  // nil: none
+	opened      []string          // the names of the keys of the last rendering
+	render      *render.Renderer  // nil until the key is known
+	last        render.Result     // for commands that show more of it than a reconciler needs
+	allowed     policies.Allowed  // of the last objects
+	checked     guardrail.Checked // of the last objects and definitions
 }
 
 func (r *renderer) open(key []byte) (err error) {
 	r.allowed = policies.Allow(plumbline.Objects{}, nil, r.environment.Allow.Options(r.settings.Namespace))
+	r.checked = r.settings.guardrails.Start(r.environment.Name)
 	var o opening
 	if r.keyring != nil {
 		o.keys = r.keyring
@@ -231,7 +234,10 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 	}
 	if len(plumbline.Errors(res.Violations)) == 0 {
 		r.allowed = r.allowed.Next(res.Objects, res.Projects)
-		res.Violations = withBreaches(res.Violations, r.allowed)
+		if r.checked, err = r.checked.Next(ctx, res.Objects, res.Definitions); err != nil {
+			return reconciler.Rendered{}, err
+		}
+		res.Violations = withBreaches(res.Violations, r.allowed, r.checked)
 	}
 	r.last = res
 	if r.keyring != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/policies"
+	"github.com/plumbline-dev/plumbline/policies/guardrail"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/overlay"
 )
@@ -29,6 +30,8 @@ func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*
 		Prometheus: s.Prometheus,
 		HashKey:    hashKey,
 		Overlay:    overlay.Build,
+		// Rules look at definitions as data.
+		Definitions: s.guardrails.Definitions(),
 
 		Keys:             o.keys,
 		Closed:           o.shown,
@@ -43,12 +46,12 @@ type rendering struct {
 }
 
 // withBreaches adds to violations what the operator does not allow.
-func withBreaches(violations []plumbline.Violation, a policies.Allowed) []plumbline.Violation {
-	breaches := a.Violations()
-	if len(breaches) == 0 {
+func withBreaches(violations []plumbline.Violation, a policies.Allowed, c guardrail.Checked) []plumbline.Violation {
+	breaches, broken := a.Violations(), c.Violations()
+	if len(breaches)+len(broken) == 0 {
 		return violations
 	}
-	return plumbline.SortViolations(slices.Concat(violations, breaches))
+	return plumbline.SortViolations(slices.Concat(violations, breaches, broken))
 }
 
 // renderEnvironment renders what lies in t for e, to be shown.
@@ -61,7 +64,11 @@ func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environ
 	if err != nil {
 		return rendering{}, err
 	}
-	res.Violations = withBreaches(res.Violations, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace)))
+	checked, err := s.guardrails.Start(e.Name).Next(ctx, res.Objects, res.Definitions)
+	if err != nil {
+		return rendering{}, err
+	}
+	res.Violations = withBreaches(res.Violations, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace)), checked)
 	if res.Objects.Len() == 0 && len(plumbline.Errors(res.Violations)) == 0 {
 		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.dir, "no definitions; name the directory that holds them")
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/policies/guardrail"
 )
 
 // settings are the configuration with the flags over it, and the environments
@@ -16,6 +17,7 @@ type settings struct {
 	config.Config          // its Environments are those that were chosen
 	fromFile      bool     // there is a configuration file
 	projects      []string // empty: all
+	guardrails    *guardrail.Set
 }
 
 // settings reads the configuration, or makes one of the flags alone.
@@ -27,6 +29,9 @@ func (a *app) settings() (settings, error) {
 			return s, err
 		}
 		s.Config, s.fromFile = c, true
+		if s.guardrails, err = loadGuardrails(a.flags.config, c.Policies); err != nil {
+			return s, err
+		}
 	}
 	if err := a.chooseEnvironments(&s); err != nil {
 		return s, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/policies"
+	"github.com/plumbline-dev/plumbline/policies/guardrail"
 )
 
 // Config is the operator's configuration. The tag `only` lists the values that
@@ -27,7 +28,7 @@ type Config struct {
 	KEDA         bool          `yaml:"keda"`
 	Prometheus   string        `yaml:"prometheus"`
 	Mesh         Mesh          `yaml:"mesh"`
-	Policies     NoPolicies    `yaml:"policies"`
+	Policies     Policies      `yaml:"policies"`
 	Server       Server        `yaml:"server"`
 	Namespace    string        `yaml:"namespace"` // Plumbline's own
 	Log          Log           `yaml:"log"`
@@ -227,9 +228,23 @@ type Injection struct {
 	Value string `yaml:"value"`
 }
 
-// NoPolicies is policies, of which nothing is built.
-type NoPolicies struct {
-	Paths any `yaml:"paths" only:""`
+// Policies are the rules for what the repository may hold. They are the
+// operator's: a rule that a push could take away would guard nothing.
+type Policies struct {
+	// Paths are files and directories of this machine, relative to the
+	// configuration file.
+	Paths       []string     `yaml:"paths"`
+	RuleChoices []RuleChoice `yaml:"rules"`
+
+	// Rules are RuleChoices, checked.
+	Rules []guardrail.Rule `yaml:"-" json:"-"`
+}
+
+// RuleChoice enables a built-in rule.
+type RuleChoice struct {
+	Name       string         `yaml:"name"`
+	Severity   string         `yaml:"severity"` // empty: the rule's own
+	Parameters map[string]any `yaml:"parameters"`
 }
 
 // Server is the HTTP server of the daemon.

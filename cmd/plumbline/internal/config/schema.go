@@ -104,6 +104,8 @@ func typeName(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.Slice:
 		return "a list"
+	case t.Kind() == reflect.Map:
+		return "a mapping"
 	}
 	return "a string"
 }

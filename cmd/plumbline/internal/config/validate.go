@@ -16,6 +16,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/policies"
+	"github.com/plumbline-dev/plumbline/policies/guardrail"
 )
 
 // MaxEnvironmentName is the longest name of an environment: it becomes part of
@@ -83,6 +84,7 @@ func (p *parser) validate(root *yaml.Node, c *Config) {
 			p.errorf(lineOf(root, "mesh", "gateways"), "mesh.gateways[%d]: %q is not namespace/service-account", i, g)
 		}
 	}
+	p.validatePolicies(root, &c.Policies)
 	if _, err := ParseLevel(c.Log.Level); err != nil {
 		p.errorf(lineOf(root, "log", "level"), "log.level: %w", err)
 	}
@@ -137,6 +139,30 @@ func (p *parser) validateForge(root *yaml.Node, f Forge) {
 			if err := k.check(k.value); err != nil {
 				p.errorf(at, "forge.%s: %w", k.key, err)
 			}
+		}
+	}
+}
+
+func (p *parser) validatePolicies(root *yaml.Node, c *Policies) {
+	nodes := items(lookup(root, "policies", "rules"))
+	taken := map[string]bool{}
+	for i, choice := range c.RuleChoices {
+		at := fmt.Sprintf("policies.rules[%d]", i)
+		rule, err := guardrail.Builtin(guardrail.Choice{
+			Name: choice.Name, Severity: plumbline.Severity(choice.Severity), Parameters: choice.Parameters,
+		})
+		switch {
+		case err != nil:
+			p.errorf(nodes[i].Line, "%s.%w", at, err)
+		case taken[choice.Name]:
+			p.errorf(nodes[i].Line, "%s.name: %q a second time", at, choice.Name)
+		}
+		taken[choice.Name] = true
+		c.Rules = append(c.Rules, rule)
+	}
+	for i, n := range items(lookup(root, "policies", "paths")) {
+		if c.Paths[i] == "" {
+			p.errorf(n.Line, "policies.paths[%d]: empty; name a file or a directory", i)
 		}
 	}
 }

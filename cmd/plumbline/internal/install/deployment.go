@@ -93,9 +93,14 @@ func (o Options) volumes() ([]corev1.Volume, []corev1.VolumeMount) {
 		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: dir, ReadOnly: true})
 	}
 	dirs, names := o.directories()
-	config := []corev1.VolumeProjection{{ConfigMap: &corev1.ConfigMapProjection{
-		LocalObjectReference: corev1.LocalObjectReference{Name: "plumbline-config"},
-	}}}
+	files := &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "plumbline-config"}}
+	for i, f := range o.Policies {
+		if i == 0 {
+			files.Items = append(files.Items, corev1.KeyToPath{Key: ConfigName, Path: ConfigName})
+		}
+		files.Items = append(files.Items, corev1.KeyToPath{Key: policyKey(i), Path: f.Name})
+	}
+	config := []corev1.VolumeProjection{{ConfigMap: files}}
 	if files := names[configDir]; files != nil {
 		config = append(config, credentials(files))
 	}

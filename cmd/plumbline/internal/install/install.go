@@ -6,6 +6,7 @@
 package install
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -40,10 +41,17 @@ type Options struct {
 	Namespace string
 	Image     string
 	Config    string   // the text of the configuration file
+	Policies  []File   // files of policies that it names
 	Files     []string // absolute paths that it names, to be mounted from Credentials
 	Port      int32    // of /healthz and /readyz; 0: nothing listens
 	Observe   bool     // nothing is ever written, a Lease neither
 	Rights    []rights.Right
+}
+
+// File is a file beside the configuration; its name is a path relative to it.
+type File struct {
+	Name string
+	Text string
 }
 
 // Manifest is one object, and what to know about it.
@@ -79,11 +87,22 @@ func Manifests(o Options) []Manifest {
 		}},
 		{Object: &corev1.ConfigMap{
 			TypeMeta: typeMeta("v1", "ConfigMap"), ObjectMeta: o.meta("plumbline-config"),
-			Data: map[string]string{ConfigName: o.Config},
+			Data: o.configData(),
 		}},
 		{Object: o.deployment()},
 	}
 }
+
+// configData are the files of the ConfigMap. A key of it has no slash.
+func (o Options) configData() map[string]string {
+	data := map[string]string{ConfigName: o.Config}
+	for i, f := range o.Policies {
+		data[policyKey(i)] = f.Text
+	}
+	return data
+}
+
+func policyKey(i int) string { return fmt.Sprintf("policy-%d", i) }
 
 func labels() map[string]string { return map[string]string{"app.kubernetes.io/name": Name} }
 

@@ -27,6 +27,16 @@ func allowed() []Entry {
 			"The document carries `plumbline.dev/adopt: \"true\"`: it asks to take over an object that somebody else made. The environment does not allow that.",
 			"Remove the annotation and the live object's present owner first, or let the operator set `allow.adopt: true`.",
 		},
+		{
+			"PL0006", "A rule of the operator's that does not hold",
+			"One of the rules in the operator's policies is about this definition, or an object that it stands for, and is not true of it. The message names the rule. As an error it stops the environment's apply, as a warning it does not.",
+			"Do what the message asks for. If the rule is wrong about this case, talk to whoever owns the policies: a repository cannot lift one.",
+		},
+		{
+			"PL0007", "A rule of the operator's that ended with an error",
+			"Nobody knows whether the rule holds, so it counts as one that does not: it fails closed. Most often it looks at a field that this object does not have.",
+			"The rule's owner lets it ask first, as `has(object.spec.replicas)` or `object.spec.?replicas.orValue(1)`, or names in `kinds` what it is about.",
+		},
 	}
 }
 
