@@ -16,14 +16,14 @@ import (
 // The limits of one expression. A unit of cost is about that of one step, as
 // the comparison of two numbers.
 const (
-	maxCost       = 1_000_000 // units of one evaluation
-	maxExpression = 8 << 10   // characters
+	maxCost       = 200_000 // units of one evaluation
+	maxExpression = 8 << 10 // characters
 	maxNesting    = 100
 	maxNodes      = 5_000 // after macros
 	maxRegex      = 5_000 // instructions
 	// assumedSize is how many items, or characters, a list, a map or a text of an
 	// object is taken to have at most when the cost of a rule is estimated.
-	assumedSize = 64
+	assumedSize = 32
 	// checkEvery is how many steps of a loop pass between two looks at whether
 	// the evaluation was given up.
 	checkEvery = 1_000
