@@ -9,8 +9,8 @@
 //
 // It is written anew, and not SOPS's own library, for three reasons. Whatever is
 // imported of that, but for its key types, links the SDKs of five clouds (50 MB
-// of binary), reads a file of the machine as it starts, and can run programs. Its messages quote what they could not read,
-// and its documents have no lines. What is here is the small part that reads
-// the format; TestRealSops in cmd/plumbline/internal/keyring holds it
-// against the real sops.
+// of binary), reads a file of the machine as it starts, and can run programs.
+// Its messages quote what they could not read, and its documents have no lines.
+// What is here is the small part that reads the format; TestRealSops in
+// cmd/plumbline/internal/keyring holds it against the real sops.
 package sops
