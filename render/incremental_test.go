@@ -1,7 +1,10 @@
 package render_test
 
 import (
+	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -51,32 +54,22 @@ func pool(t *testing.T) []string {
 }
 
 // TestIncrementalIsTheSame: whatever happens to the files, a Renderer that has
-// seen them before says what a new one says.
+// seen them before, by their hashes, says what a new one says of the bare files.
 func TestIncrementalIsTheSame(t *testing.T) {
 	t.Parallel()
 	docs := pool(t)
 	rapid.Check(t, func(t *rapid.T) {
-		old := render.Options{Environment: "production", HashKey: []byte("key"), Definitions: true}
-		kept, err := render.New(old)
+		options := render.Options{Environment: "production", HashKey: []byte("key"), Definitions: true, Overlay: concatenation}
+		kept, err := render.New(options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files := fstest.MapFS{"env": {Mode: 0o755 | 1<<31}}
+		files := fstest.MapFS{"env": {Mode: 0o755 | fs.ModeDir}}
 		for step := range rapid.IntRange(1, 8).Draw(t, "steps") {
 			for range rapid.IntRange(0, 4).Draw(t, "edits") {
-				name := fmt.Sprintf("env/%d.yaml", rapid.IntRange(0, 9).Draw(t, "file"))
-				picked := rapid.SliceOfN(rapid.SampledFrom(docs), 0, 3).Draw(t, "documents")
-				if len(picked) == 0 {
-					delete(files, name)
-					continue
-				}
-				text := ""
-				for _, d := range picked {
-					text += "---\n" + strings.TrimPrefix(d, "---\n") + "\n"
-				}
-				files[name] = &fstest.MapFile{Data: []byte(text)}
+				edit(t, files, docs)
 			}
-			fresh, err := render.New(old)
+			fresh, err := render.New(options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +77,7 @@ func TestIncrementalIsTheSame(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := kept.Render(t.Context(), files, "env")
+			got, err := kept.Render(t.Context(), newHashedFS(maps.Clone(files)), "env")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,6 +86,77 @@ func TestIncrementalIsTheSame(t *testing.T) {
 			}
 		}
 	})
+}
+
+// edit does something to files: writes or deletes one, moves one or a directory,
+// renames a project, makes the whole an overlay or undoes that.
+func edit(t *rapid.T, files fstest.MapFS, docs []string) {
+	file := rapid.Custom(func(t *rapid.T) string {
+		return fmt.Sprintf("env/%s%d.yaml", rapid.SampledFrom([]string{"", "a/", "a/b/", "c/"}).Draw(t, "directory"), rapid.IntRange(0, 4).Draw(t, "file"))
+	})
+	const kustomization = "env/kustomization.yaml"
+	switch rapid.IntRange(0, 9).Draw(t, "edit") {
+	case 0:
+		delete(files, file.Draw(t, "delete"))
+	case 1:
+		from, to := file.Draw(t, "from"), file.Draw(t, "to")
+		if f, ok := files[from]; ok {
+			delete(files, from)
+			files[to] = f
+		}
+	case 2:
+		from, to := "env/a/", rapid.SampledFrom([]string{"env/d/", "env/c/"}).Draw(t, "to")
+		for name, f := range maps.Clone(files) {
+			if rest, ok := strings.CutPrefix(name, from); ok {
+				delete(files, name)
+				files[to+rest] = f
+			}
+		}
+	case 3:
+		rename := strings.NewReplacer("shop", "bank", "bank", "shop")
+		for name, f := range files {
+			if strings.HasSuffix(name, ".yaml") {
+				files[name] = &fstest.MapFile{Data: []byte(rename.Replace(string(f.Data)))}
+			}
+		}
+	case 4:
+		if _, ok := files[kustomization]; ok {
+			delete(files, kustomization)
+		} else {
+			files[kustomization] = &fstest.MapFile{}
+		}
+	default:
+		text := ""
+		for _, d := range rapid.SliceOfN(rapid.SampledFrom(docs), 1, 3).Draw(t, "documents") {
+			text += "---\n" + strings.TrimPrefix(d, "---\n") + "\n"
+		}
+		files[file.Draw(t, "write")] = &fstest.MapFile{Data: []byte(text)}
+	}
+}
+
+// concatenation is an overlay that changes nothing.
+func concatenation(_ context.Context, fsys fs.FS, dir string, convert func(plumbline.Origin, []byte) ([]byte, error)) ([]byte, error) {
+	var out []byte
+	err := fs.WalkDir(fsys, dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name() == "kustomization.yaml" {
+			return err
+		}
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		chunks, _ := definition.Split(text)
+		for _, c := range chunks {
+			doc, err := convert(plumbline.Origin{Path: name, Line: c.Before + 1}, c.Text)
+			if err != nil {
+				return err
+			}
+			out = append(append(out, "---\n"...), doc...)
+			out = append(out, '\n')
+		}
+		return nil
+	})
+	return out, err
 }
 
 // TestPlaceDoesNotMatter: the order of documents and the names of files change
