@@ -197,6 +197,7 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		h.failures = 0
 	}
 	h.done, h.retry = r.again(res)
+	r.takeDefinitions(ctx) // so that they are saved with this run
 	status := syncStatus(r.o.Context, res)
 	h.pending = status.State == plumbline.StatusPending
 	r.want(status)
