@@ -44,6 +44,11 @@ func (v Violation) String() string {
 	return s
 }
 
+// Equal tells whether two violations are the same, related places included.
+func (v Violation) Equal(o Violation) bool {
+	return v.Code == o.Code && v.Severity == o.Severity && v.Origin == o.Origin && v.Message == o.Message && slices.Equal(v.Related, o.Related)
+}
+
 // SortViolations sorts by place, then code, then message, and drops repeats.
 func SortViolations(vs []Violation) []Violation {
 	slices.SortFunc(vs, func(a, b Violation) int {

@@ -14,6 +14,7 @@ type assembly struct {
 	*Renderer
 	rendered   int  // services
 	structural bool // something changed that concerns more than one unit
+	remarked   bool // something is to be said that is not in the last result, or not any more
 }
 
 // overview is what is known of all services together. It stays as it is while
@@ -35,7 +36,8 @@ func (r *Renderer) assemble() (Result, error) {
 		}
 	}
 	a.asData()
-	r.index.dirty = newDirty()
+	a.remarked = a.remarked || r.index.dirty.remarks || r.units.remarks
+	r.index.dirty, r.units.remarks = newDirty(), false
 	return a.result(), nil
 }
 
@@ -149,6 +151,7 @@ func (a *assembly) together() error {
 	}
 	c.run(a.units)
 	o.violations = append(o.violations, c.violations...)
+	a.remarked = !slices.EqualFunc(a.all.violations, o.violations, plumbline.Violation.Equal)
 	a.all = o
 	return nil
 }
@@ -234,6 +237,19 @@ func (a *assembly) result() Result {
 		},
 	}
 	a.tree.fresh = 0
+	if a.last != nil && !a.remarked {
+		res.Violations, res.Skipped, res.Closed = a.last.Violations, a.last.Skipped, a.last.Closed
+	} else {
+		a.remarks(&res)
+	}
+	if objects := a.units.objects.settle(); len(plumbline.Errors(res.Violations)) == 0 {
+		res.Objects = objects
+	}
+	return res
+}
+
+// remarks gathers all that is to be said of the files, but for the objects.
+func (a *assembly) remarks(res *Result) {
 	res.Violations = append(res.Violations, a.fileViolations...)
 	res.Violations = append(res.Violations, a.all.violations...)
 	res.Skipped = append(res.Skipped, a.tree.root.allSkipped()...)
@@ -253,10 +269,6 @@ func (a *assembly) result() Result {
 	res.Violations = plumbline.SortViolations(withoutDerived(res.Violations))
 	slices.SortFunc(res.Skipped, Skip.compare)
 	slices.SortFunc(res.Closed, Skip.compare)
-	if objects := a.units.objects.settle(); len(plumbline.Errors(res.Violations)) == 0 {
-		res.Objects = objects
-	}
-	return res
 }
 
 // withoutDerived drops what is said of a service's mode where its file has

@@ -3,6 +3,7 @@ package render_test
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -116,6 +117,30 @@ func BenchmarkChangeOne(b *testing.B) {
 				b.StartTimer()
 				res := mustRender(b, r, hashed)
 				if res.Stats.Parsed != 1 || res.Stats.Rendered != 1 || res.Stats.Reused != n-1 {
+					b.Fatalf("%+v", res.Stats)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkChangeCalls renders again after one service changed whom it calls,
+// which concerns the checks between services.
+func BenchmarkChangeCalls(b *testing.B) {
+	for _, n := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
+			r := newRenderer(b)
+			hashed := newHashedFS(fleet(n))
+			mustRender(b, r, hashed)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				b.StopTimer()
+				to := fmt.Sprintf("upstreams:\n  - {projectId: project-3, service: service-%d}", 3+4*(i%100))
+				hashed.set("env/project-3/service-00007.yaml", strings.Replace(fleetService("project-3", 7, "1.0.0"), "upstreams:", to, 1))
+				b.StartTimer()
+				if res := mustRender(b, r, hashed); res.Stats.Rendered != 1 {
 					b.Fatalf("%+v", res.Stats)
 				}
 			}

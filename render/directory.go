@@ -89,9 +89,12 @@ func (d *directory) withoutHashes(some func(*content) bool) *directory {
 
 // allSkipped are what was skipped, in the directory and below.
 func (d *directory) allSkipped() []Skip {
+	if d.skips == 0 {
+		return nil
+	}
 	out := slices.Clone(d.skipped)
 	for _, e := range d.entries {
-		if e.dir != nil && e.dir.skips > 0 {
+		if e.dir != nil {
 			out = append(out, e.dir.allSkipped()...)
 		}
 	}
@@ -100,16 +103,17 @@ func (d *directory) allSkipped() []Skip {
 
 // violations are those about files as a whole, in the directory and below.
 func (d *directory) violations(at string) []plumbline.Violation {
+	if d.faulty == 0 {
+		return nil
+	}
 	var out []plumbline.Violation
 	for _, e := range d.entries {
-		name := path.Join(at, e.name)
-		switch {
-		case e.dir != nil && e.dir.faulty > 0:
-			out = append(out, e.dir.violations(name)...)
-		case e.dir == nil:
-			for _, v := range e.content.violations {
-				out = append(out, definition.Source{Path: name}.Place(v))
-			}
+		if e.dir != nil {
+			out = append(out, e.dir.violations(path.Join(at, e.name))...)
+			continue
+		}
+		for _, v := range e.content.violations {
+			out = append(out, definition.Source{Path: path.Join(at, e.name)}.Place(v))
 		}
 	}
 	return out
@@ -118,8 +122,9 @@ func (d *directory) violations(at string) []plumbline.Violation {
 // difference finds what differs between directories. What they share is not
 // looked at.
 type difference struct {
-	tell  func(path string, old, now *content)
-	found bool
+	tell    func(path string, old, now *content)
+	found   bool
+	remarks bool // in what was skipped, or in violations about files as a whole
 }
 
 // directories compares two directories at one path; nil is none.
@@ -135,7 +140,7 @@ func (d *difference) directories(at string, old, now *directory) {
 		b = *now
 	}
 	if !slices.Equal(a.skipped, b.skipped) {
-		d.found = true
+		d.found, d.remarks = true, true
 	}
 	for len(a.entries) > 0 || len(b.entries) > 0 {
 		var x, y entry
@@ -154,6 +159,7 @@ func (d *difference) directories(at string, old, now *directory) {
 		d.directories(name, x.dir, y.dir)
 		if x.content != y.content {
 			d.found = true
+			d.remarks = d.remarks || x.content.faulty() || y.content.faulty()
 			d.tell(name, x.content, y.content)
 		}
 	}

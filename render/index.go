@@ -67,6 +67,7 @@ type dirty struct {
 	plain    map[plumbline.Ref]bool
 	data     map[plumbline.Ref]bool
 	projects bool
+	remarks  bool // what the files themselves are blamed for, or skipped for
 }
 
 func newDirty() dirty {
@@ -98,7 +99,7 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 		for _, v := range doc.Violations {
 			n.violations = append(n.violations, src.Place(v))
 		}
-		x.notes[src] = n
+		x.notes[src], x.dirty.remarks = n, true
 	}
 	for _, v := range doc.Versions {
 		s := x.service(name{v.Project.Value, v.ID.Value})
@@ -145,7 +146,10 @@ func (x *index) remove(doc *definition.Document, src definition.Source) {
 	if doc.Hidden {
 		x.hide(-1)
 	}
-	delete(x.notes, src)
+	if _, noted := x.notes[src]; noted {
+		delete(x.notes, src)
+		x.dirty.remarks = true
+	}
 	for _, v := range doc.Versions {
 		s := x.service(name{v.Project.Value, v.ID.Value})
 		s.versions = without(s.versions, placed[definition.Version]{v, src})

@@ -290,7 +290,7 @@ func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (bool, erro
 }
 
 func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
-	changed, err := r.tree.read(ctx, fsys, dir, func(path string, old, now *content) {
+	d, err := r.tree.read(ctx, fsys, dir, func(path string, old, now *content) {
 		for _, c := range old.documents() {
 			r.index.remove(c.doc, definition.Source{Path: path, Before: c.before})
 		}
@@ -298,11 +298,10 @@ func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, 
 			r.index.add(c.doc, definition.Source{Path: path, Before: c.before})
 		}
 	})
-	if err != nil || !changed {
-		return changed, err
+	if d.remarks {
+		r.fileViolations, r.index.dirty.remarks = r.tree.root.violations(dir), true
 	}
-	r.fileViolations = r.tree.root.violations(dir)
-	return true, nil
+	return d.found, err
 }
 
 // forgetDocuments empties the index and marks all that was in it as changed.
@@ -324,6 +323,6 @@ func (r *Renderer) forgetDocuments() {
 	for k := range old.plain {
 		r.index.dirty.plain[k] = true
 	}
-	r.index.dirty.projects = true
+	r.index.dirty.projects, r.index.dirty.remarks = true, true
 	r.tree.root, r.fileViolations, r.closed = &directory{}, nil, nil
 }

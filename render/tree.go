@@ -42,6 +42,8 @@ func (c *content) encrypted() bool {
 	return slices.ContainsFunc(c.documents(), func(ch chunk) bool { return ch.doc.Encrypted })
 }
 
+func (c *content) faulty() bool { return c != nil && len(c.violations) > 0 }
+
 type chunk struct {
 	doc    *definition.Document
 	before int
@@ -58,18 +60,18 @@ func newTree(opener *definition.Opener, data bool) *tree {
 }
 
 // read brings the tree up to date. It calls change for every file with its old
-// and new content, nil where there is none, and tells whether anything changed.
-func (t *tree) read(ctx context.Context, fsys fs.FS, dir string, change func(path string, old, now *content)) (bool, error) {
+// and new content, nil where there is none, and returns what else it found out.
+func (t *tree) read(ctx context.Context, fsys fs.FS, dir string, change func(path string, old, now *content)) (difference, error) {
 	w := walker{tree: t, ctx: ctx, fsys: fsys}
 	root, err := w.root(dir)
 	if err != nil {
-		return false, err
+		return difference{}, err
 	}
 	d := difference{tell: change}
 	d.directories(dir, t.root, root)
 	t.root = root
 	t.forget()
-	return d.found, nil
+	return d, nil
 }
 
 // forget drops what no file holds any more, once that is most of the memory.

@@ -94,6 +94,7 @@ type units struct {
 	byKey   map[unitKey]*unit
 	faulty  map[unitKey]*unit // those of them with violations
 	objects objects           // of all of them
+	remarks bool              // their violations are others than in the last result
 }
 
 func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[unitKey]*unit{}} }
@@ -143,11 +144,12 @@ func (u *unit) keep(before *unit) {
 
 // put puts a unit in its place.
 func (s *units) put(k unitKey, u *unit) {
-	var gone []*plumbline.Object
-	if before := s.byKey[k]; before != nil {
-		gone = before.objects
+	before := s.byKey[k]
+	if before == nil {
+		before = &unit{}
 	}
-	s.objects.replace(gone, u.objects)
+	s.objects.replace(before.objects, u.objects)
+	s.remarks = s.remarks || !slices.EqualFunc(before.violations, u.violations, plumbline.Violation.Equal)
 	s.byKey[k] = u
 	if delete(s.faulty, k); len(u.violations) > 0 {
 		s.faulty[k] = u
@@ -161,6 +163,7 @@ func (s *units) drop(k unitKey) bool {
 		return false
 	}
 	s.objects.replace(u.objects, nil)
+	s.remarks = s.remarks || len(u.violations) > 0
 	delete(s.byKey, k)
 	delete(s.faulty, k)
 	return true
