@@ -66,9 +66,10 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		return res
 	}
 	r.claimPlanned()
-	r.planned = r.planned.next(r.planInput(c, rendered.Objects))
+	planned, decided := r.planned.next(r.planInput(c, rendered.Objects))
+	r.planned = planned
 	res.Plan = r.planned.plan()
-	r.moveOrigins(rendered.Objects, r.planned.decided)
+	r.moveOrigins(rendered.Objects, decided)
 	r.spare(&res.Plan, rendered.Objects)
 	r.postpone(&res.Plan)
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)

@@ -46,25 +46,24 @@ const (
 type planned struct {
 	in   planInput
 	open plumbline.RefMap[*plumbline.Change] // all that is not to be kept
-	// decided are the objects that this plan decided anew, sorted.
-	decided []plumbline.Ref
 }
 
 // next decides for another input: about the objects of which something differs,
-// and about no others, unless it differs what is known of a whole kind.
-func (p planned) next(in planInput) planned {
+// and about no others, unless it differs what is known of a whole kind. It also
+// returns the objects that it decided about, sorted.
+func (p planned) next(in planInput) (next planned, decided []plumbline.Ref) {
 	if !p.in.ruledLike(in) {
 		p = planned{}
 	}
-	next := planned{in: in, open: p.open, decided: p.in.differences(in)}
-	for _, ref := range next.decided {
+	next, decided = planned{in: in, open: p.open}, p.in.differences(in)
+	for _, ref := range decided {
 		if c := in.change(ref); c.Op == plumbline.OpKeep {
 			next.open = next.open.Without(ref)
 		} else {
 			next.open = next.open.With(ref, &c)
 		}
 	}
-	return next
+	return next, decided
 }
 
 // ruledLike tells whether an object of which nothing differs is decided about
