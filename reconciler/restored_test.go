@@ -67,6 +67,8 @@ func TestRestored(t *testing.T) {
 			}
 			restore()
 			if !running {
+				files["README.yaml"] = "# nothing\n"
+				w.commit(files)
 				p = w.start()
 			}
 			w.awaitValue(t, "settings", ".data.color", `"green"`)
@@ -80,6 +82,7 @@ func TestRestored(t *testing.T) {
 				files["README.yaml"] = "# nothing\n"
 				w.commit(files)
 			}
+			w.synced(w.repo.head()) // a commit of its own: not only pruned, but written down
 			poll(t, func(context.Context) bool { return !w.exists(t, configMaps, "extra") })
 			p.stop()
 			if err := p.r.Save(context.WithoutCancel(t.Context())); err != nil {
