@@ -32,7 +32,9 @@ func TestKilledAfterEachWrite(t *testing.T) {
 				k := &killing{t: t, next: next}
 				run(k)
 				t.Logf("killed after %d writes, %d of them of inventories", k.kills, k.saves)
-				if k.kills < 10 || k.saves < 3 {
+				// A run saves before its first write and after its last; Events, which
+				// are written beside it, may come between.
+				if k.kills < 10 || k.saves < 2 {
 					t.Errorf("killed after %d writes, %d of them of inventories: too few to mean something", k.kills, k.saves)
 				}
 			})
