@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -28,10 +29,10 @@ type overview struct {
 }
 
 // assemble renders what changed and puts the result together.
-func (r *Renderer) assemble() (Result, error) {
+func (r *Renderer) assemble(ctx context.Context) (Result, error) {
 	a := &assembly{Renderer: r, structural: r.last == nil}
-	for _, step := range []func() error{a.services, a.secrets, a.roles, a.plain, a.together} {
-		if err := step(); err != nil {
+	for _, step := range []func(context.Context) error{a.services, a.secrets, a.roles, a.plain, a.together} {
+		if err := step(ctx); err != nil {
 			return Result{}, err
 		}
 	}
@@ -42,7 +43,7 @@ func (r *Renderer) assemble() (Result, error) {
 }
 
 // services renders the services that changed.
-func (a *assembly) services() error {
+func (a *assembly) services(ctx context.Context) error {
 	for _, n := range a.index.changedServices() {
 		k := unitKey{kind: "service", name: n}
 		s := a.index.services[n]
@@ -52,7 +53,7 @@ func (a *assembly) services() error {
 			continue
 		}
 		sr := a.resolve(s)
-		now, before, err := a.units.update(k, sr.inputs(), func(u *unit) error { return a.renderService(sr, u) })
+		now, before, err := a.units.update(k, sr.inputs(), func(u *unit) error { return a.renderService(ctx, sr, u) })
 		switch {
 		case err != nil:
 			return err
@@ -66,7 +67,7 @@ func (a *assembly) services() error {
 	return nil
 }
 
-func (a *assembly) secrets() error {
+func (a *assembly) secrets(context.Context) error {
 	for n := range a.index.dirty.secrets {
 		k := unitKey{kind: "secret", name: n}
 		list := a.index.secrets[n]
@@ -86,7 +87,7 @@ func (a *assembly) secrets() error {
 	return nil
 }
 
-func (a *assembly) plain() error {
+func (a *assembly) plain(ctx context.Context) error {
 	for ref := range a.index.dirty.plain {
 		a.structural = true
 		k := unitKey{kind: "plain", ref: ref}
@@ -99,7 +100,7 @@ func (a *assembly) plain() error {
 			for _, p := range list[1:] {
 				u.violate(definition.CodeDuplicateObject, p.at(p.def.At), ref.String()+" is defined twice: remove one", list[0].at(list[0].def.At))
 			}
-			return a.renderPlain(u, list[0])
+			return a.renderPlain(ctx, u, list[0])
 		}); err != nil {
 			return err
 		}
@@ -124,7 +125,7 @@ func duplicates[T any](u *unit, list []placed[T], what string, pos func(*T) defi
 
 // together does what concerns all: projects, the guard that all guards rest
 // on, and the checks between services.
-func (a *assembly) together() error {
+func (a *assembly) together(context.Context) error {
 	if !a.structural && !a.index.dirty.projects {
 		return nil
 	}

@@ -206,8 +206,8 @@ func BenchmarkKnativeRules(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, o := range objects {
-			rules.Complete(o)
-			if problems := rules.Check(o); len(problems) > 0 {
+			rules.Complete(b.Context(), o)
+			if problems := rules.Check(b.Context(), o); len(problems) > 0 {
 				b.Fatal(problems)
 			}
 		}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,10 +27,10 @@ type judgement struct {
 }
 
 // judge asks Knative about an object, unless it was asked the last time.
-func (b *builder) judge(o knative.Object, checksum string) []knative.Problem {
+func (b *builder) judge(ctx context.Context, o knative.Object, checksum string) []knative.Problem {
 	i := slices.IndexFunc(b.judged, func(j judgement) bool { return j.checksum == checksum })
 	if i < 0 {
-		b.unit.judged = append(b.unit.judged, judgement{checksum, b.rules.Check(o)})
+		b.unit.judged = append(b.unit.judged, judgement{checksum, b.rules.Check(ctx, o)})
 	} else {
 		b.unit.judged = append(b.unit.judged, b.judged[i])
 	}
@@ -39,14 +40,14 @@ func (b *builder) judge(o knative.Object, checksum string) []knative.Problem {
 // addKnative adds an object of Knative, with what Knative's webhook would add to
 // it. What the webhook would refuse is a violation at the place that origin
 // names for a field.
-func (b *builder) addKnative(o knativeObject, at about, origin func(path string) plumbline.Origin) {
-	b.rules.Complete(o)
+func (b *builder) addKnative(ctx context.Context, o knativeObject, at about, origin func(path string) plumbline.Origin) {
+	b.rules.Complete(ctx, o)
 	b.add(o, at)
 	if b.err != nil {
 		return
 	}
 	done := b.unit.objects[len(b.unit.objects)-1]
-	for _, p := range b.judge(o, done.Checksum) {
+	for _, p := range b.judge(ctx, o, done.Checksum) {
 		b.unit.violate(definition.CodeKnative, origin(p.Path), "Knative refuses "+done.Ref.Kind+" "+done.Ref.Name+": "+problemText(p))
 	}
 }
@@ -60,7 +61,7 @@ func problemText(p knative.Problem) string {
 }
 
 // checkPlainKnative says what Knative's webhook would refuse of a plain object.
-func (r *Renderer) checkPlainKnative(u *unit, p placed[definition.Plain], body []byte) {
+func (r *Renderer) checkPlainKnative(ctx context.Context, u *unit, p placed[definition.Plain], body []byte) {
 	ref := p.def.Ref
 	if ref.Group != knative.Group || p.def.Version != "v1" {
 		return
@@ -73,8 +74,8 @@ func (r *Renderer) checkPlainKnative(u *unit, p placed[definition.Plain], body [
 	case o == nil:
 		return
 	}
-	r.rules.Complete(o)
-	for _, problem := range r.rules.Check(o) {
+	r.rules.Complete(ctx, o)
+	for _, problem := range r.rules.Check(ctx, o) {
 		u.violate(definition.CodePlainKnative, p.at(p.def.At), "Knative refuses "+ref.Kind+" "+ref.Name+": "+problemText(problem))
 	}
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -140,7 +141,7 @@ func (r *Renderer) inTheOpen(u *unit, src definition.Source, s definition.Sealin
 }
 
 // renderPlain passes a plain object on, with our labels.
-func (r *Renderer) renderPlain(u *unit, p placed[definition.Plain]) error {
+func (r *Renderer) renderPlain(ctx context.Context, u *unit, p placed[definition.Plain]) error {
 	d := p.def
 	a := about{origin: p.src.At(d.At), project: d.Ref.Namespace, control: d.Control}
 	fields := maps.Clone(d.Fields)
@@ -164,7 +165,7 @@ func (r *Renderer) renderPlain(u *unit, p placed[definition.Plain]) error {
 		return plumbline.Errorf(plumbline.KindInternal, "render "+a.origin.String(), "%w", err)
 	}
 	u.objects = append(u.objects, r.finish(d.Ref, d.Version, body, a))
-	r.checkPlainKnative(u, p, body)
+	r.checkPlainKnative(ctx, u, p, body)
 	r.inTheOpen(u, p.src, d.Sealing)
 	return nil
 }

@@ -237,7 +237,7 @@ func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, 
 		res.Stats.Parsed, res.Stats.Rendered, res.Stats.Reused = 0, 0, len(res.Services)
 		return res, nil
 	}
-	res, err := r.assemble()
+	res, err := r.assemble(ctx)
 	if err != nil {
 		r.state = newState(r.opts)
 		return Result{}, err

@@ -1,13 +1,15 @@
 package render
 
 import (
+	"context"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/rbac"
 )
 
 // roles renders the roles that changed.
-func (a *assembly) roles() error {
+func (a *assembly) roles(context.Context) error {
 	for n := range a.index.dirty.roles {
 		a.structural = true // whether there is such a service is looked up again
 		k := unitKey{kind: "role", name: n}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -78,7 +79,7 @@ func (s *resolved) inputs() []input {
 }
 
 // renderService checks one service and renders it.
-func (a *assembly) renderService(s *resolved, u *unit) error {
+func (a *assembly) renderService(ctx context.Context, s *resolved, u *unit) error {
 	first := s.versions[0]
 	s.mode = ChooseMode(s.needs(a.opts.Knative.Features))
 	u.service = &rendered{
@@ -106,7 +107,7 @@ func (a *assembly) renderService(s *resolved, u *unit) error {
 	case ModeDeployment:
 		b.deployments()
 	default:
-		b.knative()
+		b.knative(ctx)
 	}
 	return b.err
 }
@@ -273,10 +274,10 @@ func (b *builder) policyAbout(versions []placed[definition.Version]) about {
 	return version(versions[0])
 }
 
-func (b *builder) knative() {
+func (b *builder) knative(ctx context.Context) {
 	for _, v := range b.versions {
 		ksvc := knative.Service(b.podInput(v.def), b.timeout(v.def))
-		b.addKnative(ksvc, version(v), versionField{v, ksvc, b.secrets}.origin)
+		b.addKnative(ctx, ksvc, version(v), versionField{v, ksvc, b.secrets}.origin)
 	}
 	b.access(func(a istio.Access, versions []placed[definition.Version]) {
 		b.add(b.mesh.KnativePolicy(a, b.scalesToZero()), b.policyAbout(versions))
@@ -291,7 +292,7 @@ func (b *builder) knative() {
 	})
 	if b.mode.Mode == ModeKnative {
 		at := b.traffic()
-		b.addKnative(knative.Route(b.name.project, b.name.id, b.shares()), at, func(string) plumbline.Origin { return at.origin })
+		b.addKnative(ctx, knative.Route(b.name.project, b.name.id, b.shares()), at, func(string) plumbline.Origin { return at.origin })
 		return
 	}
 	b.reach(func(p definition.Port) []deployment.Endpoint {

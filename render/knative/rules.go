@@ -19,7 +19,7 @@ const Group = "serving.knative.dev"
 // created, and what it would refuse. Nothing here knows them; the code is the
 // webhook's. The settings are Knative's defaults, and the features that are
 // enabled. Rules are safe for concurrent use.
-type Rules struct{ settings context.Context }
+type Rules struct{ settings *config.Config }
 
 // NewRules are those of a cluster with some features enabled, which are written
 // as in Knative's config-features. A feature that Knative does not know changes
@@ -40,8 +40,7 @@ func NewRules(features []string) (*Rules, error) {
 	if c.Autoscaler, err = autoscaler.NewConfigFromMap(nil); err != nil {
 		return nil, fmt.Errorf("read Knative's autoscaler settings: %w", err)
 	}
-	//nolint:forbidigo // Knative takes settings in a context, and asks nothing else of it
-	return &Rules{settings: apis.WithinCreate(config.ToContext(context.Background(), c))}, nil
+	return &Rules{settings: c}, nil
 }
 
 // Object is what Rules are for.
@@ -56,14 +55,19 @@ type Problem struct {
 	Message string // without it
 }
 
+// in is the context in which Knative is asked: it reads its settings there.
+func (r *Rules) in(ctx context.Context) context.Context {
+	return apis.WithinCreate(config.ToContext(ctx, r.settings))
+}
+
 // Complete adds what the webhook would add.
-func (r *Rules) Complete(o Object) { o.SetDefaults(r.settings) }
+func (r *Rules) Complete(ctx context.Context, o Object) { o.SetDefaults(r.in(ctx)) }
 
 // Check says why the webhook would refuse an object that is complete; nothing
 // where it would not. The order is always the same.
-func (r *Rules) Check(o Object) []Problem {
+func (r *Rules) Check(ctx context.Context, o Object) []Problem {
 	var out []Problem
-	for _, e := range o.Validate(r.settings).Filter(apis.ErrorLevel).WrappedErrors() {
+	for _, e := range o.Validate(r.in(ctx)).Filter(apis.ErrorLevel).WrappedErrors() {
 		message := e.Message
 		if e.Details != "" {
 			message += ": " + strings.Join(strings.Fields(e.Details), " ")

@@ -37,9 +37,9 @@ func TestFeatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rules.Complete(o)
+			rules.Complete(t.Context(), o)
 			var got []knative.Problem
-			for _, p := range rules.Check(o) {
+			for _, p := range rules.Check(t.Context(), o) {
 				if !strings.HasPrefix(p.Path, "metadata.") { // it has no name
 					got = append(got, p)
 				}
