@@ -13,10 +13,14 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// The limits of one expression. A unit of cost is about that of one step, as
+// The limits of expressions. A unit of cost is about that of one step, as
 // the comparison of two numbers.
 const (
-	maxCost       = 200_000 // units of one evaluation
+	// MaxCost is the most that one evaluation may take, in units.
+	MaxCost = 200_000
+	// MaxTotal is the most that all rules on all objects may take, in units.
+	MaxTotal = 50_000_000
+
 	maxExpression = 8 << 10 // characters
 	maxNesting    = 100
 	maxNodes      = 5_000 // after macros
@@ -43,6 +47,7 @@ const (
 type Set struct {
 	objects     []*compiled
 	definitions []*compiled
+	maxTotal    uint64
 }
 
 // compiled is a rule that can be evaluated.
@@ -61,7 +66,7 @@ func Compile(rules []Rule) (*Set, error) {
 	if err != nil {
 		return nil, &plumbline.Error{Op: "compile policies", Kind: plumbline.KindInternal, Err: err}
 	}
-	s := &Set{}
+	s := &Set{maxTotal: MaxTotal}
 	var errs []error
 	first := map[string]plumbline.Origin{}
 	for _, r := range rules {
@@ -174,13 +179,13 @@ func expression(env *cel.Env, r Rule, src Source, want *cel.Type) (cel.Program, 
 		return nil, nil, compileError(r, src.Origin, fmt.Errorf("the expression is a %s; expected a %s", t, want))
 	}
 	estimate, err := env.EstimateCost(tree, sizes{})
-	if err == nil && estimate.Max > maxCost {
-		err = fmt.Errorf("it may cost %d units on lists of %d items; the limit is %d: nest fewer loops", estimate.Max, assumedSize, maxCost)
+	if err == nil && estimate.Max > MaxCost {
+		err = fmt.Errorf("it may cost %d units on lists of %d items; the limit is %d: nest fewer loops", estimate.Max, assumedSize, MaxCost)
 	}
 	if err != nil {
 		return nil, nil, compileError(r, src.Origin, err)
 	}
-	program, err := env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	program, err := env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(MaxCost), cel.InterruptCheckFrequency(checkEvery))
 	if err != nil {
 		return nil, nil, compileError(r, src.Origin, err)
 	}

@@ -284,6 +284,47 @@ func TestCostIsLimited(t *testing.T) {
 	}
 }
 
+// All rules on all objects take a bounded amount of work: past it the commit is
+// refused, with the rule that took the most. Once there is less to look at, what
+// was left out is caught up on.
+func TestTotalIsLimited(t *testing.T) {
+	t.Parallel()
+	set := mustCompile(t, `{apiVersion: plumbline.dev/v1, kind: Policy, spec: {rules: [
+		{name: cheap, expression: "object.kind != 'x'"},
+		{name: dear, expression: "object.data.all(k, object.data[k] != 'bad')"}]}}`)
+	var list []*plumbline.Object
+	for i := range 100 {
+		list = append(list, object(t, fmt.Sprintf("{apiVersion: v1, kind: ConfigMap, metadata: {name: c%02d}, data: {a: '', b: '', c: '', d: %s}}", i, map[bool]string{true: "bad", false: "''"}[i == 99]), i+1))
+	}
+	next := func(c Checked, list []*plumbline.Object) Checked {
+		t.Helper()
+		c, err := c.Next(t.Context(), plumbline.ObjectsOf(list...), plumbline.Objects{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	one := next(set.Start("production"), list[:1]).spent
+	set.maxTotal = 50 * one
+
+	c := next(set.Start("production"), list)
+	vs := c.Violations()
+	if c.looked != 51 || len(vs) != 1 || vs[0].Code != CodeUnevaluated || vs[0].Severity != plumbline.SeverityError || !strings.Contains(vs[0].Message, "rule dear (policy.yaml:3) alone took") {
+		t.Errorf("looked at %d of 100: %v", c.looked, vs)
+	}
+	if again := next(c, list); again.looked != 0 || len(again.Violations()) != 1 {
+		t.Errorf("the same again: looked at %d, %v", again.looked, again.Violations())
+	}
+	// The first half goes, so the second is looked at, and is within the limit.
+	c = next(c, list[51:])
+	if vs := c.Violations(); c.looked != 49 || len(vs) != 1 || vs[0].Origin.Line != 100 {
+		t.Errorf("looked at %d of the other half: %v", c.looked, vs)
+	}
+	if fresh := next(set.Start("production"), list[51:]); fresh.spent != c.spent || !cmp.Equal(fresh.Violations(), c.Violations()) {
+		t.Errorf("from scratch %d units, %v; in steps %d, %v", fresh.spent, fresh.Violations(), c.spent, c.Violations())
+	}
+}
+
 // FuzzRule: whatever an operator writes is refused with a place, or ends, and
 // shows no secret.
 func FuzzRule(f *testing.F) {
@@ -319,6 +360,9 @@ func FuzzRule(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if limit := uint64(2 * objects.Len() * 2 * MaxCost); c.spent > limit {
+			t.Errorf("%d units; the limit is %d", c.spent, limit)
+		}
 		for _, v := range c.Violations() {
 			if len(v.Message) > 3*maxMessage || strings.Contains(v.Message, "aHVudGVyMg") || strings.Contains(v.Message, "\n") {
 				t.Errorf("message %q", v.Message)
@@ -334,16 +378,22 @@ func FuzzParse(f *testing.F) {
 	f.Add("a: &a [*a]")
 	f.Add("{apiVersion: plumbline.dev/v1, kind: Policy, spec: {rules: [null, 1, {name: x}, {name: [], kinds: {}}]}}")
 	f.Add("---\n---\n%YAML 1.2\n")
+	f.Add("{apiVersion: plumbline.dev/v1, kind: Policy, spec: {parameters: {a: &a [*a]}, rules: [{name: x, severity: fatal, kinds: [Pod/], expression: !!binary eA==}]}}")
+	f.Add("a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nspec: {parameters: {x: [*c,*c,*c,*c,*c,*c,*c,*c]}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		lines := strings.Count(text, "\n") + 1
 		rules, err := Parse("p.yaml", []byte(text))
 		if err != nil {
-			if plumbline.KindOf(err) != plumbline.KindUsage || !strings.Contains(err.Error(), "p.yaml") {
-				t.Errorf("error %v", err)
+			for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+				var p *plumbline.Error
+				if !errors.As(e, &p) || p.Kind != plumbline.KindUsage || p.Origin.Path != "p.yaml" || p.Origin.Line > lines {
+					t.Errorf("%v: not a mistake in one of %d lines", e, lines)
+				}
 			}
 			return
 		}
 		for _, r := range rules {
-			if r.Name == "" || r.Severity == "" || r.Expression.Text == "" || r.Origin.Line == 0 {
+			if r.Name == "" || r.Severity == "" || strings.TrimSpace(r.Expression.Text) == "" || r.Origin.Line < 1 || r.Origin.Line > lines {
 				t.Errorf("rule %+v", r)
 			}
 		}

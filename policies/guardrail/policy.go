@@ -55,10 +55,10 @@ type Source struct {
 	Origin plumbline.Origin
 }
 
-const (
-	opRead    = "read policy"
-	maxPolicy = 1 << 20 // bytes of a file
-)
+const opRead = "read policy"
+
+// MaxPolicy is the largest file of policies, in bytes.
+const MaxPolicy = 1 << 20
 
 // The keys of a policy document.
 type document struct {
@@ -86,8 +86,8 @@ type ruleDocument struct {
 // KindUsage, with its line, for every mistake.
 func Parse(file string, text []byte) ([]Rule, error) {
 	p := parser{file: file}
-	if len(text) > maxPolicy {
-		p.errorf(0, "the file has %d bytes; the limit is %d", len(text), maxPolicy)
+	if len(text) > MaxPolicy {
+		p.errorf(0, "the file has %d bytes; the limit is %d: split it", len(text), MaxPolicy)
 		return nil, errors.Join(p.errs...)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
