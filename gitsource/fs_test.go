@@ -263,7 +263,7 @@ func TestLargeFiles(t *testing.T) {
 	repo.Write("big.yaml", randomText(10<<20))
 	repo.Write("small.yaml", "s\n")
 	repo.Write("lfs.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
-	f := pushed(t, repo)
+	f := pushed(t, repo, func(o *Options) { o.MaxFileBytes = 8 << 20 })
 	_, err := f.ReadFile("big.yaml")
 	kindIs(t, err, plumbline.KindInvalid, "big.yaml", "bytes, the limit is 8388608")
 	if _, err := f.Open("big.yaml"); err == nil {
@@ -278,7 +278,7 @@ func TestLargeFiles(t *testing.T) {
 	if got := read(t, f, "lfs.bin"); !strings.HasPrefix(got, "version https://git-lfs") {
 		t.Errorf("the pointer is replaced: %q", got)
 	}
-	f = pushed(t, repo, func(o *Options) { o.MaxFileBytes = 20 << 20 })
+	f = pushed(t, repo)
 	if got := len(read(t, f, "big.yaml")); got < 10<<20 {
 		t.Errorf("%d bytes", got)
 	}

@@ -93,7 +93,7 @@ func (c *Clone) Snapshot(ctx context.Context, revision string) (plumbline.Snapsh
 	if err != nil {
 		return plumbline.Snapshot{}, err
 	}
-	return plumbline.Snapshot{Commit: commitOf(found), FS: &FS{t: newTree(c.store, found, defaultMaxFile), base: "."}}, nil
+	return plumbline.Snapshot{Commit: commitOf(found), FS: &FS{t: newTree(c.store, found, DefaultMaxFileBytes), base: "."}}, nil
 }
 
 // Close closes the clone's files. Its snapshots cannot be read afterwards.

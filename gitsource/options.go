@@ -23,7 +23,7 @@ type Options struct {
 	Auth Auth
 	// Timeout bounds a whole fetch, connecting and indexing included; 0 is 60 s.
 	Timeout time.Duration
-	// MaxFileBytes bounds a file that is read from a snapshot; 0 is 8 MiB.
+	// MaxFileBytes bounds a file that is read from a snapshot; 0 is 32 MiB.
 	MaxFileBytes int64
 	// MaxPackBytes bounds what one fetch may transfer; 0 is 2 GiB.
 	MaxPackBytes int64
@@ -33,8 +33,13 @@ type Options struct {
 const (
 	defaultBranch  = "main"
 	defaultTimeout = 60 * time.Second
-	defaultMaxFile = 8 << 20
 	branchPrefix   = "refs/heads/"
+)
+
+// What is read where Options do not say otherwise, in bytes.
+const (
+	DefaultMaxFileBytes = 32 << 20
+	DefaultMaxPackBytes = 2 << 30
 )
 
 // Keys of log attributes.
@@ -62,7 +67,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Timeout = defaultTimeout
 	}
 	if o.MaxFileBytes <= 0 {
-		o.MaxFileBytes = defaultMaxFile
+		o.MaxFileBytes = DefaultMaxFileBytes
+	}
+	if o.MaxPackBytes <= 0 {
+		o.MaxPackBytes = DefaultMaxPackBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -188,6 +188,7 @@ const (
 	keyKind        = "kind"
 	keyManagers    = "managers"
 	keyMessage     = "message"
+	keyMore        = "more"
 	keyObject      = "object"
 	keyObjects     = "objects"
 	keyPanic       = "panic"

@@ -129,6 +129,9 @@ func (r *Reconciler) unseen() []plumbline.Ref {
 // values.
 func stack() string { return string(debug.Stack()) }
 
+// maxLogged is how many errors of one commit get a line in the log.
+const maxLogged = 100
+
 // logResult says what a run came to, unless the last one of the same commit came
 // to the same.
 func (r *Reconciler) logResult(res Result) {
@@ -138,11 +141,14 @@ func (r *Reconciler) logResult(res Result) {
 	}
 	r.lastResult = said
 	log := r.log.With(keyCommit, res.Commit.Short())
-	for _, v := range plumbline.Errors(res.Violations) {
+	wrong := plumbline.Errors(res.Violations)
+	for _, v := range wrong[:min(len(wrong), maxLogged)] {
 		log.Error("invalid definition", keyCode, v.Code, keyAt, v.Origin.String(), keyMessage, v.Message)
 	}
 	switch {
-	case len(plumbline.Errors(res.Violations)) > 0:
+	case len(wrong) > maxLogged:
+		log.Error("more definitions are invalid: plumbline validate lists all", keyMore, len(wrong)-maxLogged)
+	case len(wrong) > 0:
 	case res.Err != nil:
 		waiting := 0
 		for _, err := range flatten(res.Err) {

@@ -36,6 +36,9 @@ func (r *Renderer) assemble(ctx context.Context) (Result, error) {
 			return Result{}, err
 		}
 	}
+	if err := a.limits.allow(a.units.objects.settle().Len()); err != nil {
+		return Result{}, err
+	}
 	a.asData()
 	a.remarked = a.remarked || r.index.dirty.remarks || r.units.remarks
 	r.index.dirty, r.units.remarks = newDirty(), false
@@ -233,7 +236,7 @@ func (a *assembly) result() Result {
 	res := Result{
 		Projects: a.all.projects, Services: a.all.modes, Peers: a.all.peers, Definitions: a.data,
 		Stats: Stats{
-			Files: a.tree.root.files, Documents: a.index.docs, Parsed: a.tree.fresh,
+			Files: a.tree.root.holds.files, Documents: a.index.docs, Parsed: a.tree.fresh,
 			Rendered: a.rendered, Reused: len(a.all.services) - a.rendered,
 		},
 	}
@@ -267,7 +270,7 @@ func (a *assembly) remarks(res *Result) {
 	for _, u := range a.units.faulty {
 		res.Violations = append(res.Violations, u.violations...)
 	}
-	res.Violations = plumbline.SortViolations(withoutDerived(res.Violations))
+	res.Violations = definition.Cut(plumbline.SortViolations(withoutDerived(res.Violations)), a.limits.problems)
 	slices.SortFunc(res.Skipped, Skip.compare)
 	slices.SortFunc(res.Closed, Skip.compare)
 }

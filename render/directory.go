@@ -21,7 +21,8 @@ type directory struct {
 	entries []entry // files and directories, by name
 	skipped []Skip  // of the entries, in the order of their names
 
-	files, faulty, skips int // in it and below
+	holds         load // in it and below
+	faulty, skips int  // in it and below
 }
 
 // entry of a directory: a file with its content, or a directory.
@@ -36,11 +37,11 @@ func (d *directory) add(e entry) {
 	d.entries = append(d.entries, e)
 	switch {
 	case e.dir != nil:
-		d.files += e.dir.files
+		d.holds.add(e.dir.holds)
 		d.faulty += e.dir.faulty
 		d.skips += e.dir.skips
 	default:
-		d.files++
+		d.holds.add(e.content.holds)
 		if len(e.content.violations) > 0 {
 			d.faulty++
 		}
@@ -50,6 +51,13 @@ func (d *directory) add(e entry) {
 func (d *directory) skip(name, reason string) {
 	d.skipped = append(d.skipped, Skip{Origin: plumbline.Origin{Path: name}, Reason: reason})
 	d.skips++
+}
+
+// all is what it holds, with what was skipped.
+func (d *directory) all() load {
+	l := d.holds
+	l.files += d.skips
+	return l
 }
 
 // each calls file for all files in the directory and below.
@@ -180,6 +188,14 @@ type walker struct {
 	tree *tree
 	ctx  context.Context //nolint:containedctx // lives for one walk
 	fsys fs.FS
+	dir  string // that is rendered
+	read load   // so far, with what is as before
+}
+
+// took counts what was read up to name.
+func (w *walker) took(name string, l load) error {
+	w.read.add(l)
+	return w.read.within(w.tree.limits, w.dir, name)
 }
 
 // root reads the directory that is rendered.
@@ -198,7 +214,7 @@ func (w *walker) root(dir string) (*directory, error) {
 // directory reads a directory, unless its hash says that it is as before.
 func (w *walker) directory(dir, hash string, before *directory) (*directory, error) {
 	if hash != "" && hash == before.hash {
-		return before, nil
+		return before, w.took(dir, before.all())
 	}
 	if err := w.ctx.Err(); err != nil {
 		return nil, err
@@ -233,10 +249,11 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 	name := e.Name()
 	switch {
 	case strings.HasPrefix(name, "."):
-		if e.IsDir() || isYAML(name) {
-			d.skip(path.Join(dir, name), "hidden")
+		if !e.IsDir() && !isYAML(name) {
+			return nil
 		}
-		return nil
+		d.skip(path.Join(dir, name), "hidden")
+		return w.took(path.Join(dir, name), load{files: 1})
 	case e.IsDir():
 		if was.dir == nil {
 			was.dir = &directory{}
@@ -251,18 +268,19 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 		return nil
 	case !e.Type().IsRegular():
 		d.skip(path.Join(dir, name), "not a regular file: links are not followed")
-		return nil
+		return w.took(path.Join(dir, name), load{files: 1})
 	}
 	hash := contentHash(e)
 	if hash != "" && hash == was.hash && was.content != nil {
 		d.add(was)
-		return nil
+		return w.took(path.Join(dir, name), was.content.holds)
 	}
 	hash, c, err := w.file(path.Join(dir, name), hash, e)
-	if c != nil {
-		d.add(entry{name: name, hash: hash, content: c})
+	if c == nil || err != nil {
+		return err
 	}
-	return err
+	d.add(entry{name: name, hash: hash, content: c})
+	return w.took(path.Join(dir, name), c.holds)
 }
 
 // file is the content of a file, read only where it is not known by its hash;
@@ -276,10 +294,12 @@ func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error
 		return "", nil, plumbline.Errorf(plumbline.KindUnset, "read "+name, "%w", err)
 	}
 	if info.Size() > definition.MaxFile {
-		return hash, &content{violations: []plumbline.Violation{{
+		c := &content{violations: []plumbline.Violation{{
 			Code: definition.CodeTooLarge, Severity: plumbline.SeverityError,
 			Message: fmt.Sprintf("the file has %d bytes; the limit is %d: split it", info.Size(), definition.MaxFile),
-		}}}, nil
+		}}}
+		c.holds = loadOf(0, c)
+		return hash, c, nil
 	}
 	text, err := fs.ReadFile(w.fsys, name)
 	switch {
@@ -295,6 +315,7 @@ func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error
 	c, ok := w.tree.contents[hash]
 	if !ok {
 		c = w.tree.parse(text)
+		c.holds = loadOf(len(text), c)
 		w.tree.contents[hash] = c
 	}
 	return hash, c, nil

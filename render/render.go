@@ -142,9 +142,10 @@ type Renderer struct {
 	opts Options
 	mesh istio.Mesh
 	// rules are those of Knative.
-	rules *knative.Rules
-	enc   *encode.Encoder
-	buf   []byte // of the encoder
+	rules  *knative.Rules
+	enc    *encode.Encoder
+	buf    []byte // of the encoder
+	limits limits
 	state
 }
 
@@ -199,10 +200,11 @@ func New(opts Options) (*Renderer, error) {
 		return nil, plumbline.Errorf(plumbline.KindInternal, "set up rendering", "%w", err)
 	}
 	r := &Renderer{
-		opts:  opts,
-		rules: rules,
-		enc:   encode.New(),
-		state: newState(opts),
+		opts:   opts,
+		rules:  rules,
+		enc:    encode.New(),
+		limits: defaultLimits(),
+		state:  newState(opts),
 		mesh: istio.Mesh{
 			TrustDomain:     opts.Mesh.TrustDomain,
 			Gateways:        opts.Mesh.Gateways,
@@ -290,6 +292,7 @@ func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (bool, erro
 }
 
 func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
+	r.tree.limits = r.limits
 	d, err := r.tree.read(ctx, fsys, dir, func(path string, old, now *content) {
 		for _, c := range old.documents() {
 			r.index.remove(c.doc, definition.Source{Path: path, Before: c.before})

@@ -22,11 +22,13 @@ type tree struct {
 	fresh    int // documents parsed since the last rendering
 	opener   *definition.Opener
 	data     bool // definitions are wanted as data, too
+	limits   limits
 }
 
 // content of a file: the same for all files with the same bytes.
 type content struct {
 	docs       []chunk
+	holds      load
 	violations []plumbline.Violation // about the file as a whole
 }
 
@@ -62,7 +64,7 @@ func newTree(opener *definition.Opener, data bool) *tree {
 // read brings the tree up to date. It calls change for every file with its old
 // and new content, nil where there is none, and returns what else it found out.
 func (t *tree) read(ctx context.Context, fsys fs.FS, dir string, change func(path string, old, now *content)) (difference, error) {
-	w := walker{tree: t, ctx: ctx, fsys: fsys}
+	w := walker{tree: t, ctx: ctx, fsys: fsys, dir: dir}
 	root, err := w.root(dir)
 	if err != nil {
 		return difference{}, err
@@ -76,11 +78,11 @@ func (t *tree) read(ctx context.Context, fsys fs.FS, dir string, change func(pat
 
 // forget drops what no file holds any more, once that is most of the memory.
 func (t *tree) forget() {
-	if len(t.contents) <= 2*t.root.files+64 {
+	if len(t.contents) <= 2*t.root.holds.files+64 {
 		return
 	}
-	contents := make(map[string]*content, t.root.files)
-	live := make([]*content, 0, t.root.files)
+	contents := make(map[string]*content, t.root.holds.files)
+	live := make([]*content, 0, t.root.holds.files)
 	t.root.each(".", func(_ string, e entry) {
 		contents[e.hash] = e.content
 		live = append(live, e.content)

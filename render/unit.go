@@ -119,15 +119,11 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 	return now, before, nil
 }
 
-// maxObject is the largest object, in bytes, that etcd takes, with room for what
-// the API server adds.
-const maxObject = 1<<20 + 1<<19 - 1<<16
-
 // large refuses objects that no API server takes.
 func (u *unit) large() {
 	for _, o := range u.objects {
-		if n := o.Body.Len(); n > maxObject {
-			u.violate(definition.CodeTooLarge, o.Origin, fmt.Sprintf("%s has %d bytes; the limit is %d", o.Ref, n, maxObject))
+		if n := o.Body.Len(); n > MaxObject {
+			u.violate(definition.CodeTooLarge, o.Origin, fmt.Sprintf("%s has %d bytes; the limit is %d: split it", o.Ref, n, MaxObject))
 		}
 	}
 }

@@ -34,6 +34,7 @@ func TestDocs(t *testing.T) {
 		"codes.md":         func(string) (string, error) { return codesPage(), nil },
 		"configuration.md": keysInto,
 		"policies.md":      rulesInto,
+		"limits.md":        func(string) (string, error) { return limitsPage(), nil },
 		"../README.md":     benchInto,
 	}
 	for name, page := range pages {

@@ -9,6 +9,7 @@ import (
 	"github.com/plumbline-dev/plumbline/policies"
 	"github.com/plumbline-dev/plumbline/policies/guardrail"
 	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/overlay"
 )
 
@@ -51,7 +52,7 @@ func withBreaches(violations []plumbline.Violation, a policies.Allowed, c guardr
 	if len(breaches)+len(broken) == 0 {
 		return violations
 	}
-	return plumbline.SortViolations(slices.Concat(violations, breaches, broken))
+	return definition.Cut(plumbline.SortViolations(slices.Concat(violations, breaches, broken)), render.MaxProblems)
 }
 
 // renderEnvironment renders what lies in t for e, to be shown.

@@ -22,7 +22,8 @@ const (
 	CodeDuplicateKey = "PL1005"
 	// CodeNumber: a number that JSON cannot hold: NaN, infinite, over 64 bits.
 	CodeNumber = "PL1006"
-	// CodeAmbiguous: a value that YAML readers disagree about, as an unquoted yes.
+	// CodeAmbiguous: a value that YAML readers disagree about, as an unquoted yes,
+	// or a number that begins with 0.
 	CodeAmbiguous = "PL1007"
 	// CodeTag: a YAML tag that means nothing here, as !!binary.
 	CodeTag = "PL1008"
@@ -32,6 +33,8 @@ const (
 	CodeOverlay = "PL1010"
 	// CodeSeal: a document encrypted with SOPS that was changed or damaged since.
 	CodeSeal = "PL1011"
+	// CodeTooMany: more problems than are listed.
+	CodeTooMany = "PL1012"
 
 	// CodeKind: an unknown kind, or version, of Plumbline document.
 	CodeKind = "PL2001"

@@ -1,8 +1,6 @@
 package definition_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,76 +88,4 @@ func TestScalarsAsWritten(t *testing.T) {
 	if diff := cmp.Diff(written, got); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, seed := range seeds(f) {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if len(text) > 1<<16 {
-			return
-		}
-		chunks, _ := definition.Split(text)
-		lines := 0
-		for _, c := range chunks {
-			if c.Before < lines {
-				t.Fatalf("document at line %d after line %d", c.Before, lines)
-			}
-			lines = c.Before + strings.Count(string(c.Text), "\n")
-			d := definition.Parse(c.Text)
-			for _, v := range d.Violations {
-				if v.Code == "" || v.Message == "" || v.Origin.Path != "" {
-					t.Fatalf("%+v", v)
-				}
-			}
-		}
-	})
-}
-
-func FuzzConvert(f *testing.F) {
-	for _, seed := range seeds(f) {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if len(text) > 1<<16 {
-			return
-		}
-		once, violations := definition.Convert(text)
-		if len(once) == 0 || len(violations) > 0 {
-			return
-		}
-		if twice, _ := definition.Convert(once); string(twice) != string(once) {
-			t.Fatalf("converted twice:\n%s\nonce:\n%s", twice, once)
-		}
-		if diff := cmp.Diff(joined(parseAll(text)), joined(parseAll(once)), sameMeaning()...); diff != "" {
-			t.Fatalf("(-before +after)\n%s\n%s", diff, once)
-		}
-	})
-}
-
-// seeds are beginnings of all kinds of documents, and the files that are
-// converted. More lie in testdata/fuzz.
-func seeds(f *testing.F) []string {
-	f.Helper()
-	var out []string
-	files, err := filepath.Glob("testdata/convert/*.yaml")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no files: %v", err)
-	}
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		out = append(out, string(text))
-	}
-	return append(out,
-		"apiVersion: plumbline.dev/v1\nkind: ServiceVersion\nmetadata: {name: a-v1, namespace: p}\nspec: {id: a, version: v1, tasks: [{id: a, docker: {image: app}, ports: [{protocol: http, port: 80}]}]}\n",
-		"api: /v1/runner/{project}/services/{id}/{version}\ntype: service\nmeta: {project: p, id: a, version: v1}\nspec: {labels: &x {a: b}, tasks: [{<<: *x, id: a}]}\n---\n",
-		"api: /v1/runner/p/secrets/s\nmeta: {}\nspec: {type: docker, data: {username: u, password: p, url: r}}\n",
-		"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: p}, stringData: {a: b}}]\n",
-		"a: &a [*a, *a]\n", "? [a]\n: b\n", "--- !!binary |\n  aGVsbG8=\n", "{\"a\": 1e400, \"b\": [null, .nan]}", "\t", "%YAML 1.2\n---\nx: y\n...\n",
-		"<<: [{a: b}, {c: d}]\n<<: x\n", "kind: &k [*k]", "&a a: *a",
-	)
 }

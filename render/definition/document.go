@@ -60,7 +60,7 @@ func (r *reader) document(root *yaml.Node) *Document {
 	if root != nil {
 		d.read(r, root, 0)
 	}
-	d.Violations = r.found
+	d.Violations = Cut(r.found, MaxProblems)
 	return d
 }
 

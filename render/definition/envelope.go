@@ -27,6 +27,9 @@ func (r *reader) envelope(root *yaml.Node, kind string) envelope {
 	e := envelope{at: posOf(root), spec: emptySpec(root)}
 	known := []string{"apiVersion", "kind", "metadata", "spec"}
 	seen := false
+	// A value that is not indented stands among these keys.
+	r.private = kind == "ServiceSecret"
+	defer func() { r.private = false }()
 	r.mapping(root, kind, known, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "apiVersion", "kind":

@@ -10,12 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Limits of one document. Aliases count as often as they are used.
-const (
-	maxNodes = 400_000
-	maxDepth = 100
-)
-
 // load parses one document into nodes that are safe to walk, aliases
 // included. It returns nil where it is not, with the violation added to p.
 func load(text []byte, p *problems) *yaml.Node {
@@ -25,6 +19,11 @@ func load(text []byte, p *problems) *yaml.Node {
 	}
 	var doc yaml.Node
 	if err := unmarshal(text, &doc); err != nil {
+		if strings.Contains(err.Error(), "exceeded max depth") {
+			// The parser's own limit is the higher one, and it does not say where.
+			p.errorf(CodeTooDeep, Pos{1, 1}, "values are nested more than %d deep", MaxDepth)
+			return nil
+		}
 		line, message := explain(err, text)
 		p.errorf(CodeSyntax, Pos{line, 0}, "%s", message)
 		return nil
@@ -91,13 +90,13 @@ func (s *safety) node(n *yaml.Node, depth int) {
 	switch {
 	case s.over:
 		return
-	case s.nodes > maxNodes:
+	case s.nodes > MaxValues:
 		s.over = true
-		s.p.errorf(CodeTooLarge, posOf(n), "the document has more than %d values, counting each use of an alias", maxNodes)
+		s.p.errorf(CodeTooLarge, posOf(n), "the document has more than %d values, counting each use of an alias: split it, or write out less by aliases", MaxValues)
 		return
-	case depth > maxDepth:
+	case depth > MaxDepth:
 		s.over = true
-		s.p.errorf(CodeTooDeep, posOf(n), "values are nested more than %d deep, or an alias lies inside its own anchor", maxDepth)
+		s.p.errorf(CodeTooDeep, posOf(n), "values are nested more than %d deep, or an alias lies inside its own anchor", MaxDepth)
 		return
 	}
 	switch n.Kind {

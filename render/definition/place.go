@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/plumbline-dev/plumbline"
 )
@@ -53,10 +54,14 @@ type Text struct {
 type problems struct{ found []plumbline.Violation }
 
 func (p *problems) add(code string, sev plumbline.Severity, at Pos, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "…"
+	}
 	p.found = append(p.found, plumbline.Violation{
 		Code: code, Severity: sev,
 		Origin:  plumbline.Origin{Line: at.Line, Column: at.Column},
-		Message: fmt.Sprintf(format, args...),
+		Message: message,
 	})
 }
 

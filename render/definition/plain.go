@@ -3,6 +3,7 @@ package definition
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -41,10 +42,53 @@ func (r *reader) plain(root *yaml.Node, apiVersion, kind string) *Plain {
 		return nil
 	}
 	r.clean(p, meta)
-	if secret {
+	r.annotationSize(meta, root)
+	r.texts(get(get(root, "metadata"), "labels"), "metadata.labels")
+	if a := get(get(root, "metadata"), "annotations"); a != nil && a.Kind == yaml.MappingNode { // else it was said already
+		r.texts(a, "metadata.annotations")
+	}
+	switch {
+	case secret:
 		r.secretFields(p, root)
+	case group == "" && kind == "ConfigMap":
+		r.texts(get(root, "data"), "data")
 	}
 	return p
+}
+
+// texts checks that all values of a mapping are text: an API server refuses
+// what is not, and names no line.
+func (r *reader) texts(n *yaml.Node, what string) {
+	switch {
+	case n == nil || isNull(n):
+		return
+	case n.Kind != yaml.MappingNode:
+		r.wrongType(n, what, "a mapping of keys to text")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], resolve(n.Content[i+1])
+		switch {
+		case k.Tag == mergeTag || isNull(v):
+		case v.Kind != yaml.ScalarNode:
+			r.wrongType(v, what+"."+k.Value, "text")
+		case v.Tag != "!!str" && v.Tag != "!!timestamp":
+			r.errorf(CodeType, posOf(v), "%s.%s must be text: quote it", what, k.Value)
+		}
+	}
+}
+
+// annotationSize refuses annotations that no API server takes.
+func (r *reader) annotationSize(meta map[string]any, root *yaml.Node) {
+	annotations, _ := meta["annotations"].(map[string]any)
+	size := 0
+	for k, v := range annotations {
+		text, _ := v.(string)
+		size += len(k) + len(text)
+	}
+	if size > MaxAnnotations {
+		r.errorf(CodeTooLarge, keyPos(get(root, "metadata"), "annotations"), "the annotations have %d bytes; an API server takes %d: put large data into a ConfigMap", size, MaxAnnotations)
+	}
 }
 
 // plainNames checks what identifies the object.
@@ -272,6 +316,9 @@ func (r *reader) scalarValue(n *yaml.Node) any {
 		if n.Style == 0 && isOldBool(n.Value) {
 			r.errorf(CodeAmbiguous, posOf(n), "an unquoted %s is true or false to some readers and text to others: write true or false, or quote it", n.Value)
 		}
+		if n.Style == 0 && isHuge(n.Value) {
+			r.errorf(CodeNumber, posOf(n), "%s is a number that JSON cannot hold: quote it if it is text", r.shown(n.Value))
+		}
 		return n.Value
 	case "!!bool":
 		return n.Value == "true" || n.Value == "True" || n.Value == "TRUE"
@@ -315,6 +362,15 @@ func formatFloat(f float64) string {
 		return "0"
 	}
 	return string(b)
+}
+
+// isHuge tells whether s is written as a number and is larger than any.
+func isHuge(s string) bool {
+	if strings.Trim(s, "+-.0123456789_eE") != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	return errors.Is(err, strconv.ErrRange)
 }
 
 func isOldBool(s string) bool {

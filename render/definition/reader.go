@@ -143,8 +143,12 @@ func (r *reader) text(n *yaml.Node, what string) Text {
 // number takes a whole number from low to high, quoted or not.
 func (r *reader) number(n *yaml.Node, what string, low, high int) (int, bool) {
 	n = resolve(n)
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" && n.Tag != "!!str" {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" && n.Tag != "!!str" && !isWhole(n) {
 		r.wrongType(n, what, "a whole number")
+		return 0, false
+	}
+	if isOctal(n.Value) {
+		r.errorf(CodeAmbiguous, posOf(n), "%s is %s, which some readers take for an octal number: write it without the zero in front", what, r.shown(n.Value))
 		return 0, false
 	}
 	v, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 0, 64)
@@ -161,6 +165,17 @@ func (r *reader) number(n *yaml.Node, what string, low, high int) (int, bool) {
 		return 0, false
 	}
 	return int(v), true
+}
+
+// isWhole tells whether a value is a whole number over 64 bits.
+func isWhole(n *yaml.Node) bool {
+	return n.Tag == "!!float" && strings.Trim(n.Value, "+-0123456789_") == ""
+}
+
+// isOctal tells whether a number is octal to YAML 1.1 and decimal to YAML 1.2.
+func isOctal(s string) bool {
+	s = strings.TrimLeft(s, "+-")
+	return len(s) > 1 && s[0] == '0' && strings.Trim(s, "01234567_") == ""
 }
 
 func (r *reader) wrongType(n *yaml.Node, what, expected string) {

@@ -129,6 +129,8 @@ func (d *Document) spaceCloud(r *reader, root *yaml.Node) {
 		e.spec = s
 	}
 	meta := get(root, "meta")
+	r.private = t.kind == "ServiceSecret" // as in envelope
+	defer func() { r.private = false }()
 	r.mapping(root, "the document", []string{"api", "type", "meta", "spec"}, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "api", "type", "spec":

@@ -7,13 +7,6 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// MaxFile and MaxDocument are the largest file and document that are read, in
-// bytes. An API server takes objects up to 1.5 MiB.
-const (
-	MaxFile     = 32 << 20
-	MaxDocument = 3 << 20
-)
-
 // Chunk is one document of a file, not yet parsed.
 type Chunk struct {
 	Text   []byte
@@ -35,6 +28,9 @@ func Split(file []byte) ([]Chunk, []plumbline.Violation) {
 	}
 	s := splitter{chunks: make([]Chunk, 0, 1)}
 	for line, rest := 0, file; len(rest) > 0; line++ {
+		if len(s.chunks) > MaxFileDocuments {
+			break
+		}
 		end := bytes.IndexByte(rest, '\n') + 1
 		if end == 0 {
 			end = len(rest)
@@ -43,6 +39,10 @@ func Split(file []byte) ([]Chunk, []plumbline.Violation) {
 		rest = rest[end:]
 	}
 	s.flush()
+	if len(s.chunks) > MaxFileDocuments {
+		p.errorf(CodeTooLarge, Pos{s.chunks[MaxFileDocuments].Before + 1, 0}, "the file has more than %d documents: split it", MaxFileDocuments)
+		return nil, p.found
+	}
 	return s.chunks, nil
 }
 

@@ -15,10 +15,12 @@ import (
 )
 
 const (
-	kind     = "Config"
-	opRead   = "read configuration"
-	maxBytes = 4 << 20
+	kind   = "Config"
+	opRead = "read configuration"
 )
+
+// MaxBytes is the largest configuration.
+const MaxBytes = 4 << 20
 
 // Load reads the configuration from a file.
 func Load(file string) (Config, error) {
@@ -27,12 +29,12 @@ func Load(file string) (Config, error) {
 		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	text, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	switch {
 	case err != nil:
 		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%w", err)
-	case len(text) > maxBytes:
-		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%s is larger than %d MiB", file, maxBytes>>20)
+	case len(text) > MaxBytes:
+		return Config{}, plumbline.Errorf(plumbline.KindUsage, opRead, "%s is larger than %d MiB", file, MaxBytes>>20)
 	}
 	return Parse(file, text)
 }

@@ -97,6 +97,11 @@ func files() []Entry {
 			"What SOPS encrypts it also seals: a value that was changed, moved, added or removed by hand, a merge that went wrong or a cut file no longer fits its seal.",
 			"Take the file from Git's history and edit it with `sops FILE`, or encrypt it again from the plain text.",
 		},
+		{
+			"PL1012", "More problems than are listed",
+			"So much is wrong with one document, or with an environment as a whole, that the rest is only counted: most often all of it has one cause.",
+			"Put right what is listed, and run `plumbline validate` again.",
+		},
 	}
 }
 
