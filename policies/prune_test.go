@@ -279,9 +279,18 @@ func FuzzParseAllowDelete(f *testing.F) {
 	f.Add("Remove\n\nPlumbline-Allow-Delete: 2\n")
 	f.Add("\n\n \n\tPlumbline-Allow-Delete:all")
 	f.Fuzz(func(t *testing.T, message string) {
-		a, ok, _ := ParseAllowDelete(plumbline.Commit{Message: message})
+		a, ok, err := ParseAllowDelete(plumbline.Commit{Message: message})
 		if some := a.All || a.Count > 0 || len(a.Names) > 0; some != ok {
 			t.Errorf("ok %v, but %+v", ok, a)
+		}
+		if !strings.Contains(strings.ToLower(message), "plumbline-allow-delete") && (ok || err != nil) {
+			t.Errorf("%+v, %v without the trailer", a, err)
+		}
+		// Nothing in a message keeps a trailer below it from being read, and nothing
+		// before the last paragraph adds to it.
+		b, ok, _ := ParseAllowDelete(plumbline.Commit{Message: "x" + message + "\n\nPlumbline-Allow-Delete: 7\n"})
+		if !ok || b.Count != 7 || b.All || len(b.Names) > 0 {
+			t.Errorf("%+v with a trailer of 7 as its own paragraph", b)
 		}
 	})
 }

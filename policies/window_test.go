@@ -143,13 +143,41 @@ func TestParseWindowErrors(t *testing.T) {
 	}
 }
 
+// FuzzParseWindow: a window is refused by the name of its field, or it opens and
+// closes: what Open says holds until the change that it names, and no longer.
 func FuzzParseWindow(f *testing.F) {
-	f.Add("0 9 * * 1-5", "8h", "Europe/Berlin")
-	f.Add("*/0 * * * *", "1h60x", "")
-	f.Fuzz(func(t *testing.T, schedule, duration, zone string) {
+	spring, autumn := time.Date(2026, 3, 29, 0, 30, 0, 0, time.UTC).Unix(), time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC).Unix()
+	f.Add("0 9 * * 1-5", "8h", "Europe/Berlin", noon.Unix())
+	f.Add("*/0 * * * *", "1h60x", "", noon.Unix())
+	f.Add("30 2 * * *", "1h", "Europe/Berlin", spring)
+	f.Add("30 2 * * *", "1h", "Europe/Berlin", autumn)
+	f.Add("59 23 31 12 *", "744h", "Australia/Lord_Howe", autumn)
+	f.Add("0 0 29 2 *", "24h", "Asia/Kathmandu", int64(0))
+	f.Add("* * * * *", "1m", "", int64(-1))
+	f.Add("0 0 30 2 *", "-1h", "../../etc/passwd", noon.Unix())
+	f.Add("@every 1s", "9999999999h", "Local", noon.Unix())
+	f.Add("TZ=Mars 0 0 * * *", "1h", "UTC", noon.Unix())
+	f.Fuzz(func(t *testing.T, schedule, duration, zone string, seconds int64) {
 		w, err := ParseWindow(WindowSpec{Schedule: schedule, Duration: duration, Timezone: zone, Mode: WindowAllow})
-		if err == nil {
-			Open([]Window{w}, noon)
+		if err != nil {
+			if field, _, _ := strings.Cut(err.Error(), ":"); field != "schedule" && field != "duration" && field != "timezone" {
+				t.Errorf("the error names no field: %v", err)
+			}
+			return
+		}
+		now := time.Unix(seconds%(1<<32), 0).UTC()
+		open, until, why := Open([]Window{w}, now)
+		if why == "" || until.IsZero() {
+			return
+		}
+		if !until.After(now) {
+			t.Fatalf("at %s: until %s", now, until)
+		}
+		if before, _, _ := Open([]Window{w}, until.Add(-time.Nanosecond)); before != open {
+			t.Errorf("at %s: open %v, and no longer just before %s", now, open, until)
+		}
+		if at, _, _ := Open([]Window{w}, until); at == open {
+			t.Errorf("at %s: open %v, and still at %s", now, open, until)
 		}
 	})
 }

@@ -2,8 +2,11 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -80,13 +83,59 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// FuzzParse: a configuration is refused with a place in the file for every
+// mistake, and without the password that may stand in an address; or it has all
+// that it needs, and is the same when it is read again.
 func FuzzParse(f *testing.F) {
-	f.Add("{apiVersion: plumbline.dev/v1, kind: Config, source: {url: x}, environments: [{name: a, path: a}]}")
-	f.Add("environments: [{windows: [{}]}, null]")
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(archive.Files[0].Data))
+	}
+	for _, seed := range []string{
+		"{apiVersion: plumbline.dev/v1, kind: Config, source: {url: x}, environments: [{name: a, path: a}]}",
+		"environments: [{windows: [{}]}, null]", "a: &a [*a]", "source: &s {<<: *s}", "? {a: b}\n: c", "environments: !!binary aGVsbG8=", "\ufeff---\r\n---\r\n", "source: {url: 1e400, interval: -9999999h}",
+		"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nenvironments: [*c,*c,*c,*c,*c,*c,*c,*c]\n",
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Parse("c.yaml", []byte(text))
-		if err == nil && (len(c.Environments) == 0 || c.Source.URL == "") {
+		if err != nil {
+			refusedWithPlaces(t, err, strings.Count(text, "\n")+1)
+			return
+		}
+		if len(c.Environments) == 0 || c.Source.URL == "" {
 			t.Errorf("accepted without a source or an environment: %q", text)
 		}
+		for _, e := range c.Environments {
+			if CheckEnvironmentName(e.Name) != nil || !fs.ValidPath(e.Path) {
+				t.Errorf("accepted with an environment %q at %q", e.Name, e.Path)
+			}
+		}
+		again, err := Parse("c.yaml", []byte(text))
+		if diff := cmp.Diff(c, again, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" || err != nil {
+			t.Errorf("read again it is another: %v\n%s", err, diff)
+		}
 	})
+}
+
+func refusedWithPlaces(t *testing.T, err error, lines int) {
+	t.Helper()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("not all mistakes: %v", err)
+	}
+	for _, e := range joined.Unwrap() {
+		var p *plumbline.Error
+		if !errors.As(e, &p) || p.Kind != plumbline.KindUsage || p.Origin.Path != "c.yaml" || p.Origin.Line < 0 || p.Origin.Line > lines {
+			t.Errorf("%v: not a mistake in one of %d lines", e, lines)
+		}
+	}
 }
