@@ -130,6 +130,8 @@ const (
 	CodeSecretPlain = "PL5009"
 	// CodeEncryptedElsewhere: an encrypted value in what is no secret.
 	CodeEncryptedElsewhere = "PL5010"
+	// CodePlaceholder: a secret's value that an import left to be filled in.
+	CodePlaceholder = "PL5011"
 
 	// CodeRouteService: routes of a service that nobody defines.
 	CodeRouteService = "PL6001"

@@ -54,6 +54,9 @@ func (r *reader) matchURL(n *yaml.Node, m *Matcher) {
 		case "value":
 			value = r.text(v, "url.value")
 		case "ignoreCase", "isIgnoreCase":
+			if k.Value == "isIgnoreCase" {
+				r.export.note(Repaired, posOf(k), "isIgnoreCase is ignoreCase, and has an effect now")
+			}
 			m.IgnoreCase = r.truth(v, "url."+k.Value) || m.IgnoreCase
 			return contains(known, k.Value)
 		default:

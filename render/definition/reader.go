@@ -31,6 +31,8 @@ type reader struct {
 	private bool
 	// sealing is what is known of a document that was, or is, encrypted.
 	sealing sealing
+	// export, where it is set, is told what is read otherwise than it is written.
+	export *export
 }
 
 // mapping calls read for every key with a value that is not null. For a key

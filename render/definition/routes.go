@@ -136,6 +136,9 @@ func (r *reader) routeTarget(n *yaml.Node, out *Route) {
 	case k == "external":
 		ok = r.externalTarget(&t, scheme)
 	case k == "version", k == "internal" && r.form == FormSpaceCloud:
+		if k == "internal" {
+			r.export.note(Repaired, kind.At, "the target type internal is version")
+		}
 		ok = r.versionTarget(&t)
 	default:
 		r.unknownValue(kind, "target type", "version", "external")

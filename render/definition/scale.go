@@ -35,6 +35,7 @@ func (s *scaleReader) done() Scale {
 // legacy reads scale: {replicas, minReplicas, maxReplicas, concurrency, mode}.
 func (s *scaleReader) legacy(n *yaml.Node) {
 	s.legacyAt = posOf(n)
+	s.export.note(Tidied, s.legacyAt, "scale is written as autoScale")
 	scale := defaultScale(posOf(n))
 	trigger := Trigger{Type: TriggerRequestsPerSecond, Target: 50, At: posOf(n)}
 	fields := []string{"replicas", "minReplicas", "maxReplicas", "concurrency", "mode"}

@@ -39,6 +39,9 @@ func (r *reader) secret(e envelope) *Secret {
 		return true
 	})
 	out.Type = SecretType(typ.Value)
+	if r.form == FormSpaceCloud {
+		r.export.missing(out)
+	}
 	r.secretShape(out, typ, root)
 	ok := r.projectName(out.Project)
 	if !isSubdomain(out.ID.Value) {
@@ -70,6 +73,9 @@ func (r *reader) secretData(n *yaml.Node, out *Secret) {
 		v := r.text(n.Content[i+1], "data."+k.Value)
 		size += len(v.Value)
 		r.sealed(&out.Sealing, k, n.Content[i+1])
+		if v.Value == Placeholder && r.export == nil {
+			r.errorf(CodePlaceholder, posOf(k), "the value of %s is missing: the export that was imported did not hold it; write it, and encrypt the file with sops", k.Value)
+		}
 		out.Data = append(out.Data, SecretEntry{Key: k.Value, Value: plumbline.NewSecretValue(v.Value), At: posOf(k)})
 	}
 	if size > maxSecret {

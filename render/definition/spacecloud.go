@@ -122,6 +122,7 @@ func (d *Document) spaceCloud(r *reader, root *yaml.Node) {
 		return
 	case t.kind == "":
 		d.Skipped = "a Space Cloud gateway document (" + nonEmpty(typ, api) + ")"
+		r.export.gateway(posOf(root), nonEmpty(typ, api))
 		return
 	}
 	e := envelope{at: posOf(root), spec: emptySpec(root)}

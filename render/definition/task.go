@@ -45,7 +45,9 @@ func (r *reader) task(n *yaml.Node) Task {
 		case "probes":
 			r.probes(v, &t)
 		case "runtime":
-			runtime.Value = r.text(v, "runtime").Value
+			if runtime.Value = r.text(v, "runtime").Value; runtime.Value == "code" {
+				r.export.note(Lost, posOf(v), "runtime code, which loaded the program at the start, ended with Space Cloud 0.19: the image must hold it")
+			}
 		case "name":
 			return r.form == FormSpaceCloud
 		default:
@@ -230,6 +232,7 @@ func (r *reader) gpu(n *yaml.Node, res *Resources) {
 		res.GPUType = typ.Value
 	case "nvdia": // as Space Cloud's console wrote it
 		res.GPUType = "nvidia"
+		r.export.note(Repaired, typ.At, "gpu type nvdia is nvidia")
 	case "":
 		res.GPU = 0
 	default:

@@ -37,6 +37,9 @@ func (r *reader) version(e envelope) *Version {
 	}
 	r.tasks(v)
 	v.Labels = sortLabels(v.Labels)
+	if r.form == FormSpaceCloud {
+		r.export.lossy(v)
+	}
 	return v
 }
 
@@ -124,15 +127,20 @@ func (r *reader) labels(n *yaml.Node, v *Version) {
 		r.wrongType(n, "labels", "a mapping")
 		return
 	}
+	var own []string
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if r.form == FormSpaceCloud && isSpaceCloudLabel(k.Value) {
+			own = append(own, k.Value)
 			continue
 		}
 		l := Label{Key: Text{k.Value, posOf(k)}, Value: r.text(n.Content[i+1], "label "+k.Value)}
 		if r.label(l) {
 			v.Labels = append(v.Labels, l)
 		}
+	}
+	if len(own) > 0 {
+		r.export.note(Tidied, posOf(n), "labels that Space Cloud set itself are left out: %s", strings.Join(own, ", "))
 	}
 }
 
@@ -240,6 +248,7 @@ func (r *reader) peers(n *yaml.Node, what, own string) []Peer {
 func (r *reader) peer(p *Peer, project, service Text, what string) bool {
 	// Exports write upstreams as host names, and re-applied exports several times over.
 	if name, rest, found := strings.Cut(service.Value, "."); found && strings.Contains(rest, "svc") {
+		r.export.note(Repaired, p.At, "%s: %q is the host name of service %s", what, service.Value, name)
 		service.Value = name
 		if project.Value == "" {
 			project.Value, _, _ = strings.Cut(rest, ".")

@@ -137,6 +137,11 @@ func secrets() []Entry {
 			"Decrypted, it would stand in an object that many may read: a Knative Service, a ConfigMap.",
 			"Put the value into a secret and name that. Where SOPS encrypted a whole file with other documents in it, let it encrypt `data` and `stringData` only.",
 		},
+		{
+			"PL5011", "A secret's value that an import left to be filled in",
+			"`plumbline import` found no value in the export, and writes `[fill in]` where it belongs: an empty one would overwrite what is on the cluster.",
+			"Write the value in its place, then encrypt the file with SOPS ([secrets](secrets.md) shows how). What is on the cluster shows `kubectl get secret NAME -n PROJECT -o yaml`.",
+		},
 	}
 }
 
