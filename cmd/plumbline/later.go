@@ -10,7 +10,7 @@ import (
 func (a *app) laterCommands() []*cobra.Command {
 	names := []string{
 		"history", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
-		"schema", "import", "explain",
+		"schema", "explain",
 	}
 	cmds := make([]*cobra.Command, 0, len(names))
 	for _, name := range names {

@@ -67,7 +67,7 @@ and every later drift, as statuses on the commit that is deployed.
 	root.SetErr(a.err)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	a.globals(root)
-	root.AddCommand(a.runCommand(), a.applyCommand(), a.diffCommand(), a.statusCommand(), a.driftCommand(), a.syncCommand(), a.validateCommand(), a.renderCommand(), a.graphCommand(), a.checkCommand(), a.installCommand(), a.uninstallCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.applyCommand(), a.diffCommand(), a.statusCommand(), a.driftCommand(), a.syncCommand(), a.validateCommand(), a.renderCommand(), a.graphCommand(), a.importCommand(), a.checkCommand(), a.installCommand(), a.uninstallCommand(), a.versionCommand())
 	root.AddCommand(a.laterCommands()...)
 	return root
 }
