@@ -24,14 +24,18 @@ type planInput struct {
 	Rebuild bool
 }
 
+// Reasons of changes to what was there before Plumbline.
+const (
+	ReasonAdopt  = "adopted"
+	ReasonShared = "it exists; only our labels are added"
+)
+
 // Reasons of changes.
 const (
 	reasonNew         = "new"
 	reasonContent     = "the definition changed"
 	reasonDrift       = "it drifted"
 	reasonUncertain   = "an earlier run did not finish with it"
-	reasonAdopt       = "adopted"
-	reasonShared      = "it exists; only our labels are added"
 	reasonForeign     = "it exists and was not made by Plumbline; nothing is sent"
 	reasonUnread      = "whether it exists could not be read"
 	reasonNotSynced   = "its kind is not observed yet"
@@ -155,9 +159,9 @@ func (in planInput) foreign(o *plumbline.Object, seen drift.Observation) (plumbl
 	case o.System && seen.Own != nil && (seen.Installation != in.Installation || seen.Environment != in.Environment):
 		return plumbline.OpKeep, "environment " + seen.Environment + " keeps it"
 	case in.Adopt && o.Control.Adopt:
-		return plumbline.OpConfigure, reasonAdopt
+		return plumbline.OpConfigure, ReasonAdopt
 	case sharable(o):
-		return plumbline.OpConfigure, reasonShared
+		return plumbline.OpConfigure, ReasonShared
 	default:
 		return plumbline.OpConflict, reasonForeign
 	}

@@ -74,7 +74,7 @@ func TestPlan(t *testing.T) {
 		{name: "ours with the ownership cleared", entry: &owned, live: theirs(settings, "u"), want: "keep"},
 		{name: "adopted", live: theirs(settings, "v"), change: func(in *planInput) {
 			in.Adopt, in.Desired = true, adopting
-		}, want: "configure: " + reasonAdopt},
+		}, want: "configure: " + ReasonAdopt},
 		{name: "adoption not allowed", live: theirs(settings, "v"), change: func(in *planInput) { in.Desired = adopting }, want: "conflict: " + reasonForeign},
 		{name: "not observed", entry: &owned, change: func(in *planInput) { in.Observed = observe.View{} }, want: "skip: " + reasonNotSynced},
 		{name: "not desired", entry: &owned, live: observed(settings, "u", "1"), change: func(in *planInput) { in.Desired = plumbline.Objects{} }, want: "delete: " + reasonOrphan},

@@ -11,7 +11,7 @@ func (r *Reconciler) spare(p *plumbline.Plan, objects plumbline.Objects) {
 	}
 	shared := map[string]bool{}
 	for _, c := range p.Changes {
-		if isKind(c.Ref, "", "Namespace") && c.Reason == reasonShared {
+		if isKind(c.Ref, "", "Namespace") && c.Reason == ReasonShared {
 			shared[c.Ref.Name] = true
 		}
 	}

@@ -21,10 +21,10 @@ func TestMeshOfOthersNamespacesIsSpared(t *testing.T) {
 		want   plumbline.Op
 	}{
 		{"our own Namespace", nil, reasonNew, false, true, plumbline.OpCreate},
-		{"theirs, first run", nil, reasonShared, false, true, plumbline.OpKeep},
+		{"theirs, first run", nil, ReasonShared, false, true, plumbline.OpKeep},
 		{"theirs, later", &state.Entry{Ref: namespace, UID: "u", Shared: true}, "", false, true, plumbline.OpKeep},
-		{"theirs, adoption allowed", nil, reasonShared, true, true, plumbline.OpCreate},
-		{"theirs, written down in Git", nil, reasonShared, false, false, plumbline.OpCreate},
+		{"theirs, adoption allowed", nil, ReasonShared, true, true, plumbline.OpCreate},
+		{"theirs, written down in Git", nil, ReasonShared, false, false, plumbline.OpCreate},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -79,9 +79,10 @@ const retries = 3
 func (r *Reconciler) configure(ctx context.Context, o *plumbline.Object, reason string) written {
 	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift}
 	e, _ := r.inv.Get(o.Ref)
-	shared := reason == reasonShared || e.Shared
+	shared := reason == ReasonShared || e.Shared
 	if shared {
-		s.body, s.force = labelsOnly(o), false
+		// The label that says who manages it may be somebody else's.
+		s.body, s.force = labelsOnly(o), r.o.Adopt
 	}
 	for attempt := 0; ; attempt++ {
 		seen, ok := r.watch.Get(o.Ref)
@@ -119,6 +120,9 @@ func blocked(err error) error {
 // replace applies, after it has taken what the apply drops away from those who
 // came to own it by an edit: they would keep it alive.
 func (r *Reconciler) replace(ctx context.Context, s sending, reason string) written {
+	if reason == ReasonAdopt {
+		return r.adopt(ctx, s)
+	}
 	if !s.force || (reason != reasonContent && reason != reasonUncertain) {
 		return r.send(ctx, s)
 	}
@@ -137,6 +141,33 @@ func (r *Reconciler) replace(ctx context.Context, s sending, reason string) writ
 		}
 		s.seen = drift.Observe(s.object.Ref, m)
 	}
+	return r.send(ctx, s)
+}
+
+// adopt takes over an object that someone else made, with all that they said of
+// it: what the definition does not say goes. A dry run comes first, so that an
+// object that cannot become what is wanted stays as it is.
+func (r *Reconciler) adopt(ctx context.Context, s sending) written {
+	if isKind(s.object.Ref, "", "Namespace") || !s.force {
+		return r.send(ctx, s)
+	}
+	t, found, err := drift.TakeOver(s.seen, s.body.Reveal())
+	if err != nil {
+		return written{err: at(&plumbline.Error{Op: "adopt", Kind: plumbline.KindInternal, Ref: s.object.Ref, Err: err}, s.object)}
+	}
+	if !found {
+		return r.send(ctx, s)
+	}
+	trial := s
+	trial.dryRun = true
+	if w := r.sendOnce(ctx, trial); w.err != nil {
+		return w
+	}
+	m, err := r.o.Client.Patch(ctx, s.object.Ref, s.object.Version, cluster.TakeOverBody(s.seen.ResourceVersion, t.Own, t.Fields.Value(), t.Gone))
+	if err != nil {
+		return written{err: at(err, s.object)}
+	}
+	s.seen = drift.Observe(s.object.Ref, m)
 	return r.send(ctx, s)
 }
 

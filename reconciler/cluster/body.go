@@ -35,23 +35,42 @@ type Disown struct {
 	Left  string // field set as JSON; empty: the entry goes
 }
 
+// TakeOverBody is the JSON patch that makes an entry of managedFields an Apply
+// entry of ours with these fields, and takes out the entries in gone, if the
+// object still is of that resourceVersion.
+func TakeOverBody(resourceVersion string, own int, fields string, gone []int) []byte {
+	path := fmt.Sprintf("/metadata/managedFields/%d", own)
+	patch := []patchOp{
+		{Op: "test", Path: "/metadata/resourceVersion", Value: resourceVersion},
+		{Op: "replace", Path: path + "/manager", Value: plumbline.FieldManager},
+		{Op: "replace", Path: path + "/operation", Value: "Apply"},
+		{Op: "replace", Path: path + "/fieldsV1", Value: json.RawMessage(fields)},
+	}
+	for _, i := range slices.Backward(slices.Sorted(slices.Values(gone))) { // what goes moves only those that are done
+		patch = append(patch, patchOp{Op: "remove", Path: fmt.Sprintf("/metadata/managedFields/%d", i)})
+	}
+	return mustJSON(patch)
+}
+
+// patchOp is an operation of a JSON patch.
+type patchOp struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
 // DisownBody is the JSON patch that takes fields out of entries of
 // managedFields, if the object still is of that resourceVersion.
 func DisownBody(resourceVersion string, entries []Disown) []byte {
-	type op struct {
-		Op    string `json:"op"`
-		Path  string `json:"path"`
-		Value any    `json:"value,omitempty"`
-	}
-	patch := []op{{Op: "test", Path: "/metadata/resourceVersion", Value: resourceVersion}}
+	patch := []patchOp{{Op: "test", Path: "/metadata/resourceVersion", Value: resourceVersion}}
 	entries = slices.SortedFunc(slices.Values(entries), func(a, b Disown) int { return b.Index - a.Index }) // what goes moves only those that are done
 	for _, e := range entries {
 		path := fmt.Sprintf("/metadata/managedFields/%d", e.Index)
 		if e.Left == "" {
-			patch = append(patch, op{Op: "remove", Path: path})
+			patch = append(patch, patchOp{Op: "remove", Path: path})
 			continue
 		}
-		patch = append(patch, op{Op: "replace", Path: path + "/fieldsV1", Value: json.RawMessage(e.Left)})
+		patch = append(patch, patchOp{Op: "replace", Path: path + "/fieldsV1", Value: json.RawMessage(e.Left)})
 	}
 	return mustJSON(patch)
 }

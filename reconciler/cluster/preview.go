@@ -46,14 +46,17 @@ func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []
 	if err != nil {
 		return nil, nil, err
 	}
-	then, err = c.do(ctx, c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
+	res := c.do(ctx, c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
 		Param("fieldManager", plumbline.FieldManager).
 		Param("fieldValidation", metav1.FieldValidationStrict).
 		Param("force", "true").
 		Param("dryRun", metav1.DryRunAll).
 		SetHeader("Accept", "application/json").
-		Body(body)).Raw()
-	if err != nil {
+		Body(body))
+	if err := res.Error(); err != nil { // which says more than that of Raw
+		return nil, nil, Classify("dry-run", o.Ref, err)
+	}
+	if then, err = res.Raw(); err != nil {
 		return nil, nil, Classify("dry-run", o.Ref, err)
 	}
 	return live, then, nil
