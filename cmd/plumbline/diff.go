@@ -19,6 +19,7 @@ import (
 
 func (a *app) diffCommand() *cobra.Command {
 	var revision, against string
+	var adopted bool
 	cmd := a.command(spec{
 		use: "diff [DIR]", short: "Show what applying a directory would change",
 		long: `
@@ -29,18 +30,30 @@ that DIR lies in, and compares it
                        are read, and a dry-run says what would become of them
   --against git:REV    with another revision of the clone: no cluster is needed
 
-The values of Secrets are never shown. Exits 1 where there are differences.`,
+The values of Secrets are never shown. Exits 1 where there are differences.
+
+With --adoption it lists instead what is on the cluster already: objects that a
+run would take over (adopted), that it would add its labels to (shared), that
+stand in its way (refused), and those of Space Cloud whose work others do
+(replaced) or that no definition stands for (left). Nothing ever deletes those.`,
 		outputs: []string{"text", "json", "markdown"}, args: cobra.MaximumNArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			dir := "."
 			if len(args) > 0 {
 				dir = args[0]
 			}
+			if adopted {
+				if against != "cluster" {
+					return usage("--adoption: it is about the cluster; leave --against out")
+				}
+				return a.diffAdoption(ctx, dir, revision)
+			}
 			return a.diff(ctx, dir, revision, against)
 		},
 	})
 	cmd.Flags().StringVar(&revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
 	cmd.Flags().StringVar(&against, "against", "cluster", "`what` to compare with: cluster, or git:REV")
+	cmd.Flags().BoolVar(&adopted, "adoption", false, "say what would become of objects that were there before Plumbline")
 	return cmd
 }
 

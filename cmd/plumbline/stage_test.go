@@ -143,7 +143,7 @@ func (s *stage) theirs(text string) string {
 
 // projectWords are the places where a definition, or a request, names its
 // project.
-var projectWords = regexp.MustCompile(`(?m)((?:namespace|project|projectId): |guard-|kind: Project\nmetadata:\n  name: |\.)shop([\s,./}]|\z)`)
+var projectWords = regexp.MustCompile(`(?m)((?:namespace|project|projectId): |guard-|kind: (?:Project|Namespace)\nmetadata:\n  name: |\.)shop([\s,./}]|\z)`)
 
 // ours is the opposite: what Plumbline says, in the words of the test.
 func (s *stage) ours(text string) string {

@@ -42,7 +42,7 @@ import (
 //	wait-status COMMIT CONTEXT STATE REGEXP, statuses COMMIT
 //	mark, requests CLASS…      requests of the product since the mark, sorted
 //	writes                     those of all classes that are no dry run
-//	create-live FILE, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
+//	create-live FILE [MANAGER], managers OBJECT, edit-live MANAGER OBJECT PATCH, delete-live OBJECT
 //	live OBJECT FIELD, wait-live OBJECT FIELD VALUE; \. is a dot in a key
 //	versions                   resourceVersions of all that Plumbline applied
 //	events, wait-event REGEXP  the Events that Plumbline wrote
@@ -52,6 +52,7 @@ import (
 //	forge                      a repository on a real Gitea, which all that follows is about
 //	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
 //	tokens-unseen              in all that Plumbline said
+//	documented PAGE            in docs stands what the last command printed
 //	wait-log REGEXP
 //	all-statuses COMMIT        what was pending and was overtaken, too
 //	status-within TIME COMMIT CONTEXT STATE REGEXP
@@ -87,7 +88,9 @@ func TestStories(t *testing.T) {
 			"mark":            told(0, 0, (*story).setMark),
 			"requests":        told(1, 9, (*story).showRequests),
 			"writes":          told(0, 0, (*story).showWrites),
-			"create-live":     told(1, 1, (*story).createLive),
+			"create-live":     told(1, 2, (*story).createLive),
+			"managers":        told(1, 1, (*story).showManagers),
+			"documented":      told(1, 1, (*story).documented),
 			"edit-live":       told(3, 3, (*story).editLive),
 			"delete-live":     told(1, 1, (*story).deleteLive),
 			"live":            told(2, 2, (*story).showLive),
@@ -319,6 +322,12 @@ func kind(word string) (schema.GroupVersionResource, bool) {
 		"deployment": {Group: "apps", Version: "v1", Resource: "deployments"},
 		"policy":     {Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
 		"sidecar":    {Group: "networking.istio.io", Version: "v1", Resource: "sidecars"},
+
+		"virtualservice":      {Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"},
+		"destinationrule":     {Group: "networking.istio.io", Version: "v1", Resource: "destinationrules"},
+		"scaledobject":        {Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"},
+		"serviceaccount":      {Version: "v1", Resource: "serviceaccounts"},
+		"authorizationpolicy": {Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
 	}
 	gvr, ok := kinds[word]
 	return gvr, ok
@@ -339,11 +348,51 @@ func (st *story) object(word string) (get objectClient, name string) {
 }
 
 func (st *story) createLive(args []string) {
-	var o unstructured.Unstructured
-	st.ts.Check(yaml.Unmarshal([]byte(st.theirs(st.ts.ReadFile(args[0]))), &o.Object))
-	client, _ := st.object(strings.ToLower(o.GetKind()) + "/" + o.GetName())
-	_, err := client.Create(st.t.Context(), &o, metav1.CreateOptions{FieldManager: "somebody"})
+	manager := "somebody"
+	if len(args) > 1 {
+		manager = args[1]
+	}
+	for doc := range strings.SplitSeq(st.theirs(st.ts.ReadFile(args[0])), "\n---\n") {
+		var o unstructured.Unstructured
+		st.ts.Check(yaml.Unmarshal([]byte(doc), &o.Object))
+		gvr, ok := kind(strings.ToLower(o.GetKind()))
+		if !ok {
+			st.ts.Fatalf("no kind %q; add it to kind", o.GetKind())
+		}
+		gvr.Version = o.GroupVersionKind().Version // ownership is of a version
+		client := st.dynamic.Resource(gvr)
+		var err error
+		if ns := o.GetNamespace(); ns != "" {
+			_, err = client.Namespace(ns).Create(st.t.Context(), &o, metav1.CreateOptions{FieldManager: manager})
+		} else {
+			_, err = client.Create(st.t.Context(), &o, metav1.CreateOptions{FieldManager: manager})
+		}
+		st.ts.Check(err)
+	}
+}
+
+// showManagers prints who owns fields of an object, and by which operation.
+func (st *story) showManagers(args []string) {
+	client, name := st.object(args[0])
+	o, err := client.Get(st.t.Context(), name, metav1.GetOptions{})
 	st.ts.Check(err)
+	var out []string
+	for _, f := range o.GetManagedFields() {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", f.Manager, f.Operation, f.Subresource)))
+	}
+	slices.Sort(out)
+	st.say(strings.Join(out, "\n"))
+}
+
+// documented wants what the last command printed in a page of docs.
+func (st *story) documented(args []string) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", args[0]))
+	st.ts.Check(err)
+	blanks := regexp.MustCompile(` +`) // columns are as wide as the stage's own names
+	plain := func(text string) string { return blanks.ReplaceAllString(text, " ") }
+	if out := plain(st.ts.ReadFile("stdout")); out == "" || !strings.Contains(plain(string(page)), out) {
+		st.ts.Fatalf("docs/%s does not show this output:\n%s", args[0], out)
+	}
 }
 
 func (st *story) editLive(args []string) {
