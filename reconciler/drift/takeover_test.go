@@ -22,13 +22,17 @@ func TestTakeOver(t *testing.T) {
 		want    string
 	}{
 		{
-			"who made it", []metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("spec.a", "spec.old"))}, "",
+			"who made it",
+			[]metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("spec.a", "spec.old"))},
+			"",
 			`entry 0 owns {"f:spec":{"f:a":{},"f:old":{}}}, gone []`,
 		},
 		{
-			"two of them, the last writer first", []metav1.ManagedFieldsEntry{
+			"two of them, the last writer first",
+			[]metav1.ManagedFieldsEntry{
 				entry("runner", update, 1, fields("spec.a")), entry("kubectl-edit", update, 2, fields("spec.a", "spec.b")),
-			}, "",
+			},
+			"",
 			`entry 1 owns {"f:spec":{"f:a":{},"f:b":{}}}, gone [0]`,
 		},
 		{"one who set only what is not ours", []metav1.ManagedFieldsEntry{entry("kubectl-annotate", update, 1, fields("metadata.annotations.a"))}, "", "nobody"},
@@ -36,17 +40,23 @@ func TestTakeOver(t *testing.T) {
 		{"another applier", []metav1.ManagedFieldsEntry{entry("helm", metav1.ManagedFieldsOperationApply, 1, fields("spec.a"))}, "", "nobody"},
 		{"a subresource", []metav1.ManagedFieldsEntry{scale}, "", "nobody"},
 		{
-			"what stays live", []metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("metadata.finalizers", "metadata.ownerReferences", "metadata.labels.x", "spec.a", "spec.replicas"))}, "",
+			"what stays live",
+			[]metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("metadata.finalizers", "metadata.ownerReferences", "metadata.labels.x", "spec.a", "spec.replicas"))},
+			"",
 			`entry 0 owns {"f:metadata":{"f:labels":{"f:x":{}}},"f:spec":{"f:a":{}}}, gone []`,
 		},
 		{
-			"replicas that are defined", []metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("spec.replicas"))}, `{"spec":{"replicas":2}}`,
+			"replicas that are defined",
+			[]metav1.ManagedFieldsEntry{entry("runner", update, 1, fields("spec.replicas"))},
+			`{"spec":{"replicas":2}}`,
 			`entry 0 owns {"f:spec":{"f:replicas":{}}}, gone []`,
 		},
 		{
-			"a second attempt", []metav1.ManagedFieldsEntry{
+			"a second attempt",
+			[]metav1.ManagedFieldsEntry{
 				entry(plumbline.FieldManager, metav1.ManagedFieldsOperationApply, 2, fields("spec.a")), entry("runner", update, 1, fields("spec.a", "spec.old")),
-			}, "",
+			},
+			"",
 			`entry 0 owns {"f:spec":{"f:a":{},"f:old":{}}}, gone [1]`,
 		},
 	} {
