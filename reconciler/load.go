@@ -30,30 +30,79 @@ func (r *Reconciler) load(ctx context.Context) {
 	if r.order != nil {
 		r.order.fetching = true
 	}
-	r.posts.loading = true
+	begun := r.posts.ahead
+	r.posts.loading, r.posts.ahead = true, nil
 	r.posts.wg.Add(1)
 	go func() {
 		defer r.posts.wg.Done()
-		r.posts.loaded <- r.fetch(ctx, known, base)
+		r.posts.loaded <- r.fetch(ctx, known, base, begun)
 	}()
 }
 
-// fetch is the I/O of load.
-func (r *Reconciler) fetch(ctx context.Context, known, base string) (l loaded) {
+// ahead is a load of the head that began before there was a loop.
+type ahead struct {
+	came <-chan loaded
+	old  bool // start was tried again since: there may be another head by now
+}
+
+// take waits for what the load came to, if there is one that is not old.
+func (a *ahead) take() (l loaded, ok bool) {
+	if a == nil {
+		return loaded{}, false
+	}
+	if l = <-a.came; a.old {
+		return loaded{}, false
+	}
+	return l, true
+}
+
+// loadAhead fetches and renders the head while start reads what the cluster
+// has: neither needs the other. The first load takes what it came to.
+func (r *Reconciler) loadAhead(ctx context.Context) {
+	if r.posts.ahead != nil {
+		r.posts.ahead.old = true
+		return
+	}
+	came := make(chan loaded, 1)
+	r.posts.ahead = &ahead{came: came}
+	r.posts.wg.Add(1)
+	go func() {
+		defer r.posts.wg.Done()
+		came <- r.fetch(ctx, "", "", nil)
+	}()
+}
+
+// fetch is the I/O of load. It first waits for one that began ahead of it.
+func (r *Reconciler) fetch(ctx context.Context, known, base string, begun *ahead) (l loaded) {
 	defer r.recovered("render", &l.err)
-	// First the fetch: in a new process there is nothing to read before it.
-	l.commit, l.err = r.o.Source.Fetch(ctx)
+	l, early := begun.take()
+	switch {
+	case !early:
+		// First the fetch: in a new process there is nothing to read before it.
+		l.commit, l.err = r.o.Source.Fetch(ctx)
+	case l.rendered != nil && base == "":
+		return l
+	case l.rendered != nil && base == l.commit.SHA:
+		l.base = l.rendered
+		return l
+	case l.commit.SHA != "":
+		l.err = nil // it was fetched; rendering is tried again
+	}
 	if base != "" {
 		l.base, l.baseErr = r.render(ctx, base)
 	}
 	if l.err != nil || l.commit.SHA == known && !r.stale(ctx) {
 		return l
 	}
-	r.log.Debug("new head", keyCommit, l.commit.Short())
+	if !early {
+		r.log.Debug("new head", keyCommit, l.commit.Short())
+	}
 	if l.base != nil && l.commit.SHA == base {
 		l.rendered = l.base
 		return l
 	}
+	// The renderer goes on from what it rendered last, which must be the head:
+	// one that was rendered ahead of the base is rendered again.
 	l.rendered, l.err = r.render(ctx, l.commit.SHA)
 	return l
 }

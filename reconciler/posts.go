@@ -15,6 +15,7 @@ type posts struct {
 	lifetime context.Context //nolint:containedctx // of Run: watches live as long, whatever call opened them
 	wg       sync.WaitGroup
 	loaded   chan loaded
+	ahead    *ahead // nil when load took it
 	posted   chan posted
 	ordered  chan state.Pending
 	loading  bool

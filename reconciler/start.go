@@ -25,6 +25,7 @@ func (r *Reconciler) start(ctx context.Context) error {
 	if err := r.identify(ctx); err != nil {
 		return err
 	}
+	r.loadAhead(r.posts.lifetime)
 	l, err := r.o.Store.Load(ctx)
 	if err != nil {
 		return err
