@@ -45,29 +45,60 @@ func (r *Renderer) assemble(ctx context.Context) (Result, error) {
 	return a.result(), nil
 }
 
-// services renders the services that changed.
+// serviceBlock is how many services are rendered before they are put in their
+// places: enough for all cores, and few beside all that there are.
+const serviceBlock = 512
+
+// services renders the services that changed: beside each other, and put in
+// their places one after the other.
 func (a *assembly) services(ctx context.Context) error {
-	for _, n := range a.index.changedServices() {
-		k := unitKey{kind: "service", name: n}
-		s := a.index.services[n]
-		if s == nil || len(s.versions) == 0 {
-			a.units.drop(k)
-			a.structural = true
-			continue
-		}
-		sr := a.resolve(s)
-		now, before, err := a.units.update(k, sr.inputs(), func(u *unit) error { return a.renderService(ctx, sr, u) })
-		switch {
-		case err != nil:
+	for names := range slices.Chunk(a.index.changedServices(), serviceBlock) {
+		done := make([]updated, len(names))
+		err := inParallel(ctx, len(a.pens), len(names), func(worker, i int) (err error) {
+			done[i], err = a.service(ctx, a.pens[worker], names[i])
 			return err
-		case now == before:
-			continue
-		case before == nil || !now.service.same(before.service) || !sameRefs(now, before):
-			a.structural = true
+		})
+		if err != nil {
+			return err
 		}
-		a.rendered++
+		for i, n := range names {
+			a.place(unitKey{kind: "service", name: n}, done[i])
+		}
 	}
 	return nil
+}
+
+// updated is the unit of a service and the one whose place it takes, which is
+// itself where nothing changed; nil where there is none.
+type updated struct{ now, before *unit }
+
+// service renders a service, if anything that it depends on changed. It changes
+// nothing that others see.
+func (a *assembly) service(ctx context.Context, p *pen, n name) (u updated, err error) {
+	k := unitKey{kind: "service", name: n}
+	s := a.index.services[n]
+	if s == nil || len(s.versions) == 0 {
+		return updated{}, nil
+	}
+	r := a.resolve(s)
+	u.now, u.before, err = a.units.next(k, r.inputs(), func(now *unit) error { return p.service(ctx, r, now, a.units.byKey[k]) })
+	return u, err
+}
+
+// place puts the unit of a service in its place.
+func (a *assembly) place(k unitKey, u updated) {
+	switch {
+	case u.now == nil:
+		a.units.drop(k)
+		a.structural = true
+		return
+	case u.now == u.before:
+		return
+	case u.before == nil || !u.now.service.same(u.before.service) || !sameRefs(u.now, u.before):
+		a.structural = true
+	}
+	a.units.put(k, u.now)
+	a.rendered++
 }
 
 func (a *assembly) secrets(context.Context) error {
@@ -220,7 +251,7 @@ func (a *assembly) requireHeaders(o *overview) error {
 			_, _, err := a.units.update(k, []input{{def: s.peer.Origin}}, func(u *unit) error {
 				// Guards of other environments may rest on it: it stays.
 				keep := definition.Control{Control: plumbline.Control{KeepOnPrune: true}}
-				done, err := a.object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true, control: keep})
+				done, err := a.pens[0].object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true, control: keep})
 				u.objects = append(u.objects, done)
 				return err
 			})

@@ -21,6 +21,7 @@ type directory struct {
 	entries []entry // files and directories, by name
 	skipped []Skip  // of the entries, in the order of their names
 
+	counted       bool // what follows is known
 	holds         load // in it and below
 	faulty, skips int  // in it and below
 }
@@ -33,24 +34,31 @@ type entry struct {
 	dir     *directory
 }
 
-func (d *directory) add(e entry) {
-	d.entries = append(d.entries, e)
-	switch {
-	case e.dir != nil:
-		d.holds.add(e.dir.holds)
-		d.faulty += e.dir.faulty
-		d.skips += e.dir.skips
-	default:
-		d.holds.add(e.content.holds)
-		if len(e.content.violations) > 0 {
-			d.faulty++
-		}
-	}
-}
+func (d *directory) add(e entry) { d.entries = append(d.entries, e) }
 
 func (d *directory) skip(name, reason string) {
 	d.skipped = append(d.skipped, Skip{Origin: plumbline.Origin{Path: name}, Reason: reason})
-	d.skips++
+}
+
+// count finds out what it holds, when all of it is parsed.
+func (d *directory) count() {
+	if d.counted {
+		return
+	}
+	d.counted, d.skips = true, len(d.skipped)
+	for _, e := range d.entries {
+		if e.dir == nil {
+			d.holds.add(e.content.holds)
+			if e.content.faulty() {
+				d.faulty++
+			}
+			continue
+		}
+		e.dir.count()
+		d.holds.add(e.dir.holds)
+		d.faulty += e.dir.faulty
+		d.skips += e.dir.skips
+	}
 }
 
 // all is what it holds, with what was skipped.
@@ -190,12 +198,59 @@ type walker struct {
 	fsys fs.FS
 	dir  string // that is rendered
 	read load   // so far, with what is as before
+
+	queue []queued // not in read, in the order of the names
+	bytes int      // of the files in it
 }
+
+// queued is what a name holds, or a file that is not parsed yet.
+type queued struct {
+	name string
+	load load
+	file *content
+}
+
+// Files that are new are parsed together, so many, or so many bytes of them, at
+// a time: as much as may be read above a limit before that shows.
+const (
+	queueLength = 1024
+	queueBytes  = 1 << 20
+)
 
 // took counts what was read up to name.
 func (w *walker) took(name string, l load) error {
+	if len(w.queue) > 0 {
+		return w.enqueue(queued{name: name, load: l})
+	}
 	w.read.add(l)
 	return w.read.within(w.tree.limits, w.dir, name)
+}
+
+func (w *walker) enqueue(q queued) error {
+	w.queue = append(w.queue, q)
+	if w.bytes += q.load.bytes; len(w.queue) < queueLength && w.bytes < queueBytes {
+		return nil
+	}
+	return w.settle()
+}
+
+// settle parses what is new and counts what is queued.
+func (w *walker) settle() error {
+	if err := w.tree.parseNew(w.ctx); err != nil {
+		return err
+	}
+	queue := w.queue
+	w.queue, w.bytes = w.queue[:0], 0
+	for _, q := range queue {
+		if q.file != nil {
+			q.file.holds = loadOf(q.load.bytes, q.file)
+			q.load = q.file.holds
+		}
+		if err := w.took(q.name, q.load); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // root reads the directory that is rendered.
@@ -208,7 +263,15 @@ func (w *walker) root(dir string) (*directory, error) {
 	if h, ok := info.(plumbline.ContentHasher); ok {
 		hash = h.ContentHash()
 	}
-	return w.directory(dir, hash, w.tree.root)
+	d, err := w.directory(dir, hash, w.tree.root)
+	if err == nil {
+		err = w.settle()
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.count()
+	return d, nil
 }
 
 // directory reads a directory, unless its hash says that it is as before.
@@ -280,11 +343,12 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 		return err
 	}
 	d.add(entry{name: name, hash: hash, content: c})
-	return w.took(path.Join(dir, name), c.holds)
+	return w.enqueue(queued{name: path.Join(dir, name), load: c.holds, file: c})
 }
 
 // file is the content of a file, read only where it is not known by its hash;
-// nil for a file that is gone since the directory was read.
+// nil for a file that is gone since the directory was read. What is new in it is
+// not parsed yet.
 func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error) {
 	if c, ok := w.tree.contents[hash]; ok && hash != "" {
 		return hash, c, nil
@@ -298,7 +362,6 @@ func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error
 			Code: definition.CodeTooLarge, Severity: plumbline.SeverityError,
 			Message: fmt.Sprintf("the file has %d bytes; the limit is %d: split it", info.Size(), definition.MaxFile),
 		}}}
-		c.holds = loadOf(0, c)
 		return hash, c, nil
 	}
 	text, err := fs.ReadFile(w.fsys, name)
@@ -315,7 +378,7 @@ func (w *walker) file(name, hash string, e fs.DirEntry) (string, *content, error
 	c, ok := w.tree.contents[hash]
 	if !ok {
 		c = w.tree.parse(text)
-		c.holds = loadOf(len(text), c)
+		c.holds.bytes = len(text)
 		w.tree.contents[hash] = c
 	}
 	return hash, c, nil

@@ -37,21 +37,21 @@ type about struct {
 }
 
 // object encodes a typed object, with the labels that all objects have.
-func (r *Renderer) object(o kubeObject, a about) (*plumbline.Object, error) {
+func (p *pen) object(o kubeObject, a about) (*plumbline.Object, error) {
 	labels := o.GetLabels()
 	if labels == nil {
 		labels = make(map[string]string, 4)
 	}
-	r.label(labels, a)
+	p.label(labels, a)
 	o.SetLabels(labels)
-	body, err := r.enc.Append(r.buf[:0], o)
-	r.buf = body
+	body, err := p.enc.Append(p.buf[:0], o)
+	p.buf = body
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindInternal, "render "+a.origin.String(), "%w", err)
 	}
 	gvk := o.GetObjectKind().GroupVersionKind()
 	ref := plumbline.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
-	return r.finish(ref, gvk.Version, bytes.Clone(body), a), nil
+	return p.finish(ref, gvk.Version, bytes.Clone(body), a), nil
 }
 
 func (r *Renderer) label(labels map[string]string, a about) {
@@ -98,7 +98,7 @@ func (r *Renderer) renderProject(u *unit, p projectInput) error {
 		objects = append(objects, deployment.Namespace(p.name, r.opts.Mesh.InjectionLabel, r.opts.Mesh.InjectionValue))
 	}
 	for _, o := range objects {
-		done, err := r.object(o, a)
+		done, err := r.pens[0].object(o, a)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (r *Renderer) renderProject(u *unit, p projectInput) error {
 }
 
 func (r *Renderer) renderSecret(u *unit, s placed[definition.Secret]) error {
-	o, err := r.object(secret.Object(s.def), about{
+	o, err := r.pens[0].object(secret.Object(s.def), about{
 		origin: s.src.At(s.def.At), project: s.def.Project.Value, control: s.def.Control,
 	})
 	u.objects = append(u.objects, o)

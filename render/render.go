@@ -18,7 +18,6 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
-	"github.com/plumbline-dev/plumbline/render/encode"
 	"github.com/plumbline-dev/plumbline/render/istio"
 	"github.com/plumbline-dev/plumbline/render/knative"
 	"github.com/plumbline-dev/plumbline/render/sops"
@@ -143,8 +142,7 @@ type Renderer struct {
 	mesh istio.Mesh
 	// rules are those of Knative.
 	rules  *knative.Rules
-	enc    *encode.Encoder
-	buf    []byte // of the encoder
+	pens   []*pen // one a worker; the first is of what is done in turn
 	limits limits
 	state
 }
@@ -202,7 +200,6 @@ func New(opts Options) (*Renderer, error) {
 	r := &Renderer{
 		opts:   opts,
 		rules:  rules,
-		enc:    encode.New(),
 		limits: defaultLimits(),
 		state:  newState(opts),
 		mesh: istio.Mesh{
@@ -218,6 +215,7 @@ func New(opts Options) (*Renderer, error) {
 	if r.mesh.Gateways == nil {
 		r.mesh.Gateways = []string{"istio-system/istio-ingressgateway-service-account"}
 	}
+	r.pens = newPens(r)
 	return r, nil
 }
 
@@ -225,13 +223,23 @@ func New(opts Options) (*Renderer, error) {
 // wrong in the repository is a violation; an error is trouble with reading it,
 // a dir that is not there (plumbline.KindInvalid), or the end of ctx.
 func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, error) {
-	err := r.loadKeys(ctx)
-	changed := false
-	if err == nil {
-		changed, err = r.load(ctx, fsys, dir)
+	whole := false
+	defer func() {
+		if !whole { // an error, or a panic: half of it is of this rendering
+			r.state = newState(r.opts)
+		}
+	}()
+	res, err := r.render(ctx, fsys, dir)
+	whole = err == nil
+	return res, err
+}
+
+func (r *Renderer) render(ctx context.Context, fsys fs.FS, dir string) (Result, error) {
+	if err := r.loadKeys(ctx); err != nil {
+		return Result{}, err
 	}
+	changed, err := r.load(ctx, fsys, dir)
 	if err != nil {
-		r.state = newState(r.opts) // half read
 		return Result{}, err
 	}
 	if !changed && r.last != nil {
@@ -241,7 +249,6 @@ func (r *Renderer) Render(ctx context.Context, fsys fs.FS, dir string) (Result, 
 	}
 	res, err := r.assemble(ctx)
 	if err != nil {
-		r.state = newState(r.opts)
 		return Result{}, err
 	}
 	r.last = &res

@@ -41,7 +41,7 @@ func (r *Renderer) renderRole(u *unit, p placed[definition.Role]) error {
 	a := about{origin: p.src.At(d.At), project: d.Project.Value, service: d.Service.Value, control: d.Control}
 	u.objects = make([]*plumbline.Object, 0, len(objects))
 	for _, o := range objects {
-		done, err := r.object(o, a)
+		done, err := r.pens[0].object(o, a)
 		if err != nil {
 			return err
 		}

@@ -78,10 +78,11 @@ func (s *resolved) inputs() []input {
 	return out
 }
 
-// renderService checks one service and renders it.
-func (a *assembly) renderService(ctx context.Context, s *resolved, u *unit) error {
+// service checks one service and renders it; before is the unit of the last
+// time, if there was one.
+func (p *pen) service(ctx context.Context, s *resolved, u, before *unit) error {
 	first := s.versions[0]
-	s.mode = ChooseMode(s.needs(a.opts.Knative.Features))
+	s.mode = ChooseMode(s.needs(p.opts.Knative.Features))
 	u.service = &rendered{
 		name: s.name,
 		mode: ServiceMode{
@@ -92,14 +93,14 @@ func (a *assembly) renderService(ctx context.Context, s *resolved, u *unit) erro
 		answers:  s.answers(),
 		versions: s.facts(),
 	}
-	c := serviceCheck{resolved: s, unit: u, keda: a.opts.KEDA}
+	c := serviceCheck{resolved: s, unit: u, keda: p.opts.KEDA}
 	c.run()
 	if len(plumbline.Errors(u.violations)) > 0 {
 		return nil
 	}
 	u.objects = make([]*plumbline.Object, 0, 4+4*len(s.versions))
-	b := builder{Renderer: a.Renderer, resolved: s, unit: u, control: s.control()}
-	if before := a.units.byKey[unitKey{kind: "service", name: s.name}]; before != nil {
+	b := builder{pen: p, resolved: s, unit: u, control: s.control()}
+	if before != nil {
 		b.judged = before.judged
 	}
 	b.common()
@@ -132,7 +133,7 @@ func joinControl(a, b definition.Control) definition.Control {
 
 // builder renders the objects of one service.
 type builder struct {
-	*Renderer
+	*pen
 	*resolved
 	unit    *unit
 	control definition.Control

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -19,6 +20,7 @@ type tree struct {
 	root     *directory
 	contents map[string]*content
 	parsed   map[[sha256.Size]byte]*definition.Document
+	unparsed []unparsed
 	fresh    int // documents parsed since the last rendering
 	opener   *definition.Opener
 	data     bool // definitions are wanted as data, too
@@ -118,7 +120,7 @@ func (t *tree) parse(text []byte) *content {
 			encrypted = append(encrypted, ch.Text)
 			continue
 		}
-		c.docs[i].doc = t.document(sha256.Sum256(ch.Text), ch.Text, func() *definition.Document { return definition.Parse(ch.Text) })
+		c.docs[i].doc = t.later(ch.Text)
 	}
 	if len(encrypted) == 0 {
 		return c
@@ -154,6 +156,40 @@ func (t *tree) parseBuilt(text []byte) *content {
 		c.docs = append(c.docs, chunk{doc, ch.Before})
 	}
 	return c
+}
+
+// unparsed is a document that has its place, and is not parsed yet.
+type unparsed struct {
+	doc  *definition.Document
+	text []byte
+}
+
+// later is a document that is known by its hash, or else is parsed by parseNew.
+func (t *tree) later(text []byte) *definition.Document {
+	sum := sha256.Sum256(text)
+	doc, ok := t.parsed[sum]
+	if !ok {
+		doc = &definition.Document{}
+		t.parsed[sum] = doc
+		t.unparsed = append(t.unparsed, unparsed{doc, text})
+		t.fresh++
+	}
+	return doc
+}
+
+// parseNew parses the documents that are new, on all cores.
+func (t *tree) parseNew(ctx context.Context) error {
+	list := t.unparsed
+	t.unparsed = nil
+	return inParallel(ctx, runtime.GOMAXPROCS(0), len(list), func(_, i int) error {
+		u := &list[i]
+		*u.doc = *definition.Parse(u.text)
+		if t.data {
+			u.doc.Data = definition.DataOf(u.text)
+		}
+		u.text = nil
+		return nil
+	})
 }
 
 // document is a document that is known by its hash, or else is parsed.

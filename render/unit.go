@@ -102,6 +102,14 @@ func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[u
 // update brings a unit up to date: it is made by render unless the inputs are
 // those of the last time. It returns the unit and the one whose place it took.
 func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
+	if now, before, err = s.next(k, inputs, render); err == nil && now != before {
+		s.put(k, now)
+	}
+	return now, before, err
+}
+
+// next is update without putting the unit in its place: it changes nothing.
+func (s *units) next(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
 	before = s.byKey[k]
 	if before != nil && slices.Equal(before.inputs, inputs) {
 		return before, before, nil
@@ -115,7 +123,6 @@ func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now
 	if before != nil {
 		now.keep(before)
 	}
-	s.put(k, now)
 	return now, before, nil
 }
 
