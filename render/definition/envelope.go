@@ -67,13 +67,17 @@ func (r *reader) metadata(n *yaml.Node, e *envelope) {
 			e.labels = v
 		case "annotations":
 			e.control = r.control(v, "metadata.annotations")
-		case "creationTimestamp", "generation", "resourceVersion", "uid", "managedFields":
-			// What an API server adds to an exported object.
 		default:
-			return false
+			return contains(ServerFields(), k.Value)
 		}
 		return true
 	})
+}
+
+// ServerFields are what an API server adds to the metadata of an exported
+// object. They are passed over.
+func ServerFields() []string {
+	return []string{"creationTimestamp", "generation", "resourceVersion", "uid", "managedFields"}
 }
 
 // emptySpec stands for a spec that is not there, at the document's own place.

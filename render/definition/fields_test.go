@@ -16,6 +16,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/definition/reference"
 )
 
 const fieldsFile = "testdata/fields.txt"
@@ -24,44 +25,43 @@ const fieldsFile = "testdata/fields.txt"
 // does not belong to one service has the mode "all".
 type pair struct{ field, mode string }
 
-// unsupported are the pairs that no archive can show, with the reason.
-func unsupported() map[pair]string {
-	out := map[pair]string{}
-	for _, mode := range []render.Mode{render.ModeKnative, render.ModeKnativeDirect} {
-		for _, field := range []string{
-			"a trigger: authRef", "authRef: secretMapping", "an entry of secretMapping: param", "an entry of secretMapping: key",
-		} {
-			out[pair{field, string(mode)}] = "asks for the mode deployment"
-		}
+// modesFor are the modes of documents that belong to one service, or of others.
+func modesFor(service bool) []string {
+	if !service {
+		return []string{"all"}
 	}
-	for _, field := range []string{
-		"a route: requestRetries", "a route: requestTimeout", "a route: matchers", "a matcher: url", "a matcher: headers",
-		"url: type", "url: value", "url: ignoreCase", "a header: key", "a header: type", "a header: value",
-		"a target: host", "a target: scheme",
-	} {
-		out[pair{field, string(render.ModeKnative)}] = "asks for the mode knative-direct"
-	}
-	return out
-}
-
-func serviceModes() []string {
 	return []string{string(render.ModeKnative), string(render.ModeKnativeDirect), string(render.ModeDeployment)}
 }
 
 // TestEveryFieldInEveryMode: each field of plumbline.dev/v1 is rendered by an
-// archive of fixtures/golden in each mode, or there is a reason why not.
-// UPDATE=1 rewrites the list.
+// archive of fixtures/golden in each mode, or package reference has a reason why
+// not; and where reference says that it becomes a field of a manifest, some
+// archive renders that field. UPDATE=1 rewrites the list, from which
+// docs/definitions.md is written.
 func TestEveryFieldInEveryMode(t *testing.T) {
 	t.Parallel()
-	l := listing{fields: map[string]bool{}, shown: map[pair]string{}}
+	l := listing{fields: map[pair]bool{}, shown: map[pair][]shown{}}
 	files, err := filepath.Glob("../../fixtures/golden/*.txtar")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d archives: %v", len(files), err)
 	}
+	// The first that shows a pair stands for it: one that is about fields, if it
+	// can be, and not one that is about mistakes.
+	rank := func(file string) int {
+		switch name := filepath.Base(file); {
+		case strings.HasPrefix(name, "fields-"):
+			return 0
+		case strings.HasPrefix(name, "bad-"):
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(files, func(a, b string) int { return rank(a) - rank(b) })
 	for _, f := range files {
 		l.archive(t, f)
 	}
-	got := l.text(t)
+	got := l.text(t, fieldsOf(definition.FormPlumbline))
+	l.places(t, fieldsOf(definition.FormPlumbline))
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(fieldsFile, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -78,8 +78,14 @@ func TestEveryFieldInEveryMode(t *testing.T) {
 
 // listing is what the archives show.
 type listing struct {
-	fields map[string]bool // that service documents can have: true where they belong to one service
-	shown  map[pair]string // the first archive
+	fields map[pair]bool    // that documents can have
+	shown  map[pair][]shown // in the order of the archives
+}
+
+// shown is an archive that renders a field, with the objects that may show it.
+type shown struct {
+	file    string
+	objects []manifest
 }
 
 // archive notes the fields of an archive's documents: all that there can be,
@@ -90,19 +96,19 @@ func (l *listing) archive(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modes := modesOf(t, a)
+	modes, objects := rendered(t, a)
 	for _, f := range a.Files {
 		if strings.HasPrefix(f.Name, "out/") {
 			continue
 		}
 		chunks, _ := definition.Split(f.Data)
 		for _, c := range chunks {
-			l.document(c.Text, modes, filepath.Base(file))
+			l.document(c.Text, modes, shown{filepath.Base(file), objects})
 		}
 	}
 }
 
-func (l *listing) document(text []byte, modes map[string]string, file string) {
+func (l *listing) document(text []byte, modes map[string]string, archive shown) {
 	var used []string
 	var known []string
 	d := definition.ParseObserved(text, func(form definition.Form, what string, keys []string, key string) {
@@ -128,7 +134,9 @@ func (l *listing) document(text []byte, modes map[string]string, file string) {
 		return
 	}
 	for _, f := range known {
-		l.fields[f] = l.fields[f] || of
+		for _, mode := range modesFor(of) {
+			l.fields[pair{f, mode}] = true
+		}
 	}
 	mode := "all"
 	if of {
@@ -138,14 +146,15 @@ func (l *listing) document(text []byte, modes map[string]string, file string) {
 		return
 	}
 	for _, f := range used {
-		if _, ok := l.shown[pair{f, mode}]; !ok {
-			l.shown[pair{f, mode}] = file
+		if p := (pair{f, mode}); len(l.shown[p]) == 0 || l.shown[p][len(l.shown[p])-1].file != archive.file {
+			l.shown[p] = append(l.shown[p], archive)
 		}
 	}
 }
 
-// modesOf are the modes of an archive's services; nil where it does not render.
-func modesOf(t *testing.T, a *txtar.Archive) map[string]string {
+// rendered are the modes of an archive's services and its objects; nothing where
+// it does not render.
+func rendered(t *testing.T, a *txtar.Archive) (map[string]string, []manifest) {
 	t.Helper()
 	o, files := render.Options{}, fstest.MapFS{}
 	for line := range strings.Lines(string(a.Comment)) {
@@ -168,43 +177,43 @@ func modesOf(t *testing.T, a *txtar.Archive) map[string]string {
 		t.Fatal(err)
 	}
 	if len(plumbline.Errors(res.Violations)) > 0 {
-		return nil
+		return nil, nil
 	}
 	modes := map[string]string{}
 	for _, s := range res.Services {
 		modes[s.Project+"/"+s.Service] = string(s.Mode)
 	}
-	return modes
+	return modes, manifests(t, res.Objects)
 }
 
 // text is one line a pair, and complains about those that nobody shows.
-func (l *listing) text(t *testing.T) string {
+func (l *listing) text(t *testing.T, fields map[string][]reference.Field) string {
 	t.Helper()
 	var b strings.Builder
-	reasons := unsupported()
-	for _, f := range slices.Sorted(maps.Keys(l.fields)) {
-		modes := []string{"all"}
-		if l.fields[f] {
-			modes = serviceModes()
-		}
-		for _, mode := range modes {
-			p := pair{f, mode}
-			file, shown := l.shown[p]
-			reason, refused := reasons[p]
-			switch {
-			case shown && refused:
-				t.Errorf("%s in mode %s: %s shows it, and it is listed as unsupported: %s", f, mode, file, reason)
-			case !shown && !refused:
-				t.Errorf("%s in mode %s: no archive shows it, and there is no reason why not", f, mode)
-			case refused:
-				file = "unsupported: " + reason
+	names := map[string]bool{}
+	for p := range l.fields {
+		names[p.field] = true
+	}
+	for _, f := range slices.Sorted(maps.Keys(names)) {
+		for _, mode := range slices.Concat(modesFor(false), modesFor(true)) {
+			if !l.fields[pair{f, mode}] {
+				continue
 			}
-			delete(reasons, p)
+			archives, reason := l.shown[pair{f, mode}], ""
+			if of := fields[f]; len(of) > 0 {
+				reason = of[0].Becomes.Unsupported(mode)
+			}
+			file := "unsupported: " + reason
+			switch {
+			case len(archives) > 0 && reason != "":
+				t.Errorf("%s in mode %s: %s shows it, and package reference says it is unsupported: %s", f, mode, archives[0].file, reason)
+			case len(archives) == 0 && reason == "":
+				t.Errorf("%s in mode %s: no archive shows it, and package reference has no reason why not", f, mode)
+			case len(archives) > 0:
+				file = archives[0].file
+			}
 			fmt.Fprintf(&b, "%-50s %-15s %s\n", f, mode, file)
 		}
-	}
-	for p := range reasons {
-		t.Errorf("%s in mode %s is listed as unsupported, and there is no such field", p.field, p.mode)
 	}
 	return b.String()
 }
