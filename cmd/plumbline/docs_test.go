@@ -33,6 +33,7 @@ func TestDocs(t *testing.T) {
 		"exit-codes.md":    func(string) (string, error) { return exitCodesPage() },
 		"codes.md":         func(string) (string, error) { return codesPage(), nil },
 		"configuration.md": keysInto,
+		"definitions.md":   fieldsInto,
 		"policies.md":      rulesInto,
 		"limits.md":        func(string) (string, error) { return limitsPage(), nil },
 		"../README.md":     benchInto,

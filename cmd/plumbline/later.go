@@ -10,7 +10,6 @@ import (
 func (a *app) laterCommands() []*cobra.Command {
 	names := []string{
 		"history", "heal", "suspend", "resume", "preview", "adopt-drift", "adopt-orphans", "alert", "rekey",
-		"schema", "explain",
 	}
 	cmds := make([]*cobra.Command, 0, len(names))
 	for _, name := range names {

@@ -67,7 +67,7 @@ and every later drift, as statuses on the commit that is deployed.
 	root.SetErr(a.err)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	a.globals(root)
-	root.AddCommand(a.runCommand(), a.applyCommand(), a.diffCommand(), a.statusCommand(), a.driftCommand(), a.syncCommand(), a.validateCommand(), a.renderCommand(), a.graphCommand(), a.importCommand(), a.checkCommand(), a.installCommand(), a.uninstallCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.applyCommand(), a.diffCommand(), a.statusCommand(), a.driftCommand(), a.syncCommand(), a.validateCommand(), a.renderCommand(), a.graphCommand(), a.importCommand(), a.schemaCommand(), a.explainCommand(), a.checkCommand(), a.installCommand(), a.uninstallCommand(), a.versionCommand())
 	root.AddCommand(a.laterCommands()...)
 	return root
 }
@@ -126,8 +126,6 @@ func (a *app) checkFlags(outputs []string) error {
 		return fmt.Errorf("--output: this command has one format")
 	case len(outputs) > 0 && a.output == "":
 		a.output = outputs[0]
-	case len(outputs) > 0 && a.output == "sarif":
-		return fmt.Errorf("--output: sarif is not in this version, only %s", strings.Join(outputs, " and "))
 	case len(outputs) > 0 && !slices.Contains(outputs, a.output):
 		return fmt.Errorf("--output: %q is not %s", a.output, strings.Join(outputs, " or "))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/sarif"
 )
 
 func (a *app) validateCommand() *cobra.Command {
@@ -21,8 +22,11 @@ func (a *app) validateCommand() *cobra.Command {
   path:line:column: message [code]
 
 Without DIR: the directory of every chosen environment, in the clone around the
-working directory; without --config, the working directory.`,
-		outputs: []string{"text", "json"}, args: cobra.MaximumNArgs(1),
+working directory; without --config, the working directory.
+
+With -o sarif the output is SARIF 2.1.0, which code hosts and editors take.
+plumbline explain CODE tells what a code means, and what to do.`,
+		outputs: []string{"text", "json", "sarif"}, args: cobra.MaximumNArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return a.validate(ctx, args, revision, strict)
 		},
@@ -66,7 +70,7 @@ func (a *app) validate(ctx context.Context, args []string, revision string, stri
 			}
 		}
 	}
-	if err := a.writeFindings(found); err != nil {
+	if err := a.writeFindings(found, strict); err != nil {
 		return err
 	}
 	for _, r := range rs {
@@ -79,9 +83,16 @@ func (a *app) validate(ctx context.Context, args []string, revision string, stri
 	return nil
 }
 
-func (a *app) writeFindings(found []finding) error {
-	if a.output == "json" {
+func (a *app) writeFindings(found []finding, strict bool) error {
+	switch a.output {
+	case "json":
 		return writeItems(a.out, "ViolationList", found)
+	case "sarif":
+		results := make([]sarif.Result, 0, len(found))
+		for _, f := range found {
+			results = append(results, sarif.Result(f))
+		}
+		return sarif.Write(a.out, version, results, strict)
 	}
 	for _, f := range found {
 		a.writeViolation(a.out, f.Violation)

@@ -16,7 +16,8 @@ import (
 )
 
 // Config is the operator's configuration. The tag `only` lists the values that
-// a key may have in this version; "" stands for empty, an empty list and null.
+// a key may have in this version; "" stands for empty, an empty list and null. The
+// tag `oneof` lists the values that there are.
 type Config struct {
 	APIVersion   string        `yaml:"apiVersion"`
 	Kind         string        `yaml:"kind"`
@@ -74,7 +75,7 @@ type Environment struct {
 	Path    string  `yaml:"path"`
 	Branch  string  `yaml:"branch"` // empty: the source's
 	Cluster Cluster `yaml:"cluster"`
-	Mode    Mode    `yaml:"mode"`
+	Mode    Mode    `yaml:"mode" oneof:"sync|observe"`
 	Drift   Drift   `yaml:"drift"`
 	Health  Health  `yaml:"health"`
 	Allow   Allow   `yaml:"allow"`
@@ -112,8 +113,8 @@ const (
 
 // Drift is what follows on drift.
 type Drift struct {
-	Action           DriftAction  `yaml:"action"`
-	Foreign          DriftForeign `yaml:"foreign"`
+	Action           DriftAction  `yaml:"action" oneof:"heal|report"`
+	Foreign          DriftForeign `yaml:"foreign" oneof:"ignore|report"`
 	KnownControllers []string     `yaml:"knownControllers"`
 }
 
@@ -243,7 +244,7 @@ type Policies struct {
 // RuleChoice enables a built-in rule.
 type RuleChoice struct {
 	Name       string         `yaml:"name"`
-	Severity   string         `yaml:"severity"` // empty: the rule's own
+	Severity   string         `yaml:"severity" oneof:"error|warning"` // empty: the rule's own
 	Parameters map[string]any `yaml:"parameters"`
 }
 
@@ -255,8 +256,8 @@ type Server struct {
 
 // Log is what is logged, and how.
 type Log struct {
-	Level  string `yaml:"level"`
-	Format string `yaml:"format"`
+	Level  string `yaml:"level" oneof:"debug|info|warn|error"`
+	Format string `yaml:"format" oneof:"text|json"`
 }
 
 // Default is the configuration in which nothing is said.

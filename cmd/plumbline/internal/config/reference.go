@@ -11,11 +11,44 @@ import (
 type Key struct {
 	Path    string // "environments[].drift.action"
 	Default string // as it is written in the file; empty for none
-	Values  []string
+	Type    KeyType
+	Values  []string // the only ones; none are any
 	Doc     string
 	// Built is false for a key that is known and whose part is not in this
 	// version.
 	Built bool
+}
+
+// KeyType is what stands behind a key.
+type KeyType string
+
+// The types of keys.
+const (
+	KeyText     KeyType = "text"
+	KeyNumber   KeyType = "number"
+	KeyTruth    KeyType = "true or false"
+	KeyDuration KeyType = "duration"
+	KeyTexts    KeyType = "list of text"
+	KeyMapping  KeyType = "mapping"
+)
+
+func keyType(t reflect.Type) KeyType {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return KeyDuration
+	case t.Kind() == reflect.Int:
+		return KeyNumber
+	case t.Kind() == reflect.Bool:
+		return KeyTruth
+	case t.Kind() == reflect.Slice:
+		return KeyTexts
+	case t.Kind() == reflect.Map:
+		return KeyMapping
+	}
+	return KeyText
 }
 
 // Reference lists every key that has a value, in the order of Config.
@@ -48,8 +81,11 @@ func walk(v reflect.Value, path string, visit func(Key)) {
 		case s.item != nil && s.item.fields != nil:
 			walk(itemDefault(f.Type.Elem()), at+"[]", visit)
 		default:
-			k := Key{Path: at, Default: written(v.Field(i)), Built: !bound || strings.Contains(only, "|")}
-			if bound && k.Built {
+			k := Key{Path: at, Default: written(v.Field(i)), Type: keyType(f.Type), Built: !bound || strings.Contains(only, "|")}
+			if one, ok := f.Tag.Lookup("oneof"); ok {
+				bound, only = true, one
+			}
+			if bound {
 				k.Values = strings.Split(only, "|")
 			}
 			visit(k)

@@ -1,0 +1,98 @@
+package sarif_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+
+	"github.com/plumbline-dev/plumbline"
+	ours "github.com/plumbline-dev/plumbline/cmd/plumbline/internal/sarif"
+	"github.com/plumbline-dev/plumbline/fixtures/golden"
+)
+
+// TestWrite: what is wrong in each archive of fixtures/golden, as SARIF, has no
+// field that the format does not have, fits the schema that OASIS published (it
+// comes with the reader), and says all that the violations say.
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	results := 0
+	for _, c := range golden.Cases(t) {
+		var in []ours.Result
+		for _, v := range c.Render(t).Violations {
+			in = append(in, ours.Result{Environment: "test", Violation: v})
+		}
+		var b bytes.Buffer
+		if err := ours.Write(&b, "dev", in, false); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, c.Name, in, b.Bytes())
+		results += len(in)
+	}
+	if results < 200 {
+		t.Errorf("%d violations", results)
+	}
+}
+
+// compare reads the output by another's types.
+func compare(t *testing.T, name string, in []ours.Result, out []byte) {
+	t.Helper()
+	strict := json.NewDecoder(bytes.NewReader(out))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&sarif.Report{}); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	report, err := sarif.FromBytes(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report.Runs[0].NewlineSequences = []string{"\n"} // the reader makes it empty, which the schema refuses
+	if err := report.Validate(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	run := report.Runs[0]
+	if len(run.Results) != len(in) {
+		t.Fatalf("%s: %d results of %d violations", name, len(run.Results), len(in))
+	}
+	for i, r := range run.Results {
+		v := in[i]
+		rule := run.Tool.Driver.Rules[r.RuleIndex]
+		if *r.RuleID != v.Code || *rule.ID != v.Code || rule.Help == nil || *r.Message.Text != v.Message || r.Level != string(v.Severity) {
+			t.Errorf("%s: %s became %v of rule %v", name, v, r, rule)
+		}
+		if v.Origin.Path == "" {
+			continue
+		}
+		at := r.Locations[0].PhysicalLocation
+		line, column := 0, 0
+		if at.Region != nil {
+			line = *at.Region.StartLine
+			if at.Region.StartColumn != nil {
+				column = *at.Region.StartColumn
+			}
+		}
+		if got := (plumbline.Origin{Path: *at.ArtifactLocation.URI, Line: line, Column: column}); got != v.Origin {
+			t.Errorf("%s: %s is at %s", name, v, got)
+		}
+		if len(r.RelatedLocations) != len(v.Related) {
+			t.Errorf("%s: %s has %d related places", name, v, len(r.RelatedLocations))
+		}
+	}
+}
+
+// With strict, what stops a build is an error.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	v := plumbline.Violation{Code: "PL3008", Severity: plumbline.SeverityWarning, Message: "m", Origin: plumbline.Origin{Path: "a b/ü.yaml"}}
+	for strict, want := range map[bool]string{true: `"level": "error"`, false: `"level": "warning"`} {
+		var b bytes.Buffer
+		if err := ours.Write(&b, "dev", []ours.Result{{Violation: v}}, strict); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) || !strings.Contains(b.String(), `"uri": "a%20b/%C3%BC.yaml"`) {
+			t.Errorf("strict %v:\n%s", strict, b.String())
+		}
+	}
+}
