@@ -35,15 +35,15 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		return nil
 	}
 	r.opener.Begin()
-	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) ([]byte, error) {
+	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) ([]byte, bool, error) {
 		out, found, src := r.convert(fsys, at, doc)
 		for _, v := range found {
 			r.fileViolations = append(r.fileViolations, src.Place(v))
 		}
 		if len(plumbline.Errors(found)) > 0 {
-			return nil, errConvert
+			return nil, false, errConvert
 		}
-		return out, nil
+		return out, len(found) == 0 && !definition.MaybeEncrypted(doc), nil
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -66,15 +66,21 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
 	}
 	var docs []builtDocument
+	nth := map[string]int{}
 	for _, ch := range c.docs {
-		src := definition.Source{Path: at.Path, Before: ch.before, Opaque: true}
+		src := definition.Source{Path: at.Path, Opaque: true}
 		if from := ch.doc.From; from.Path != "" {
 			src.Path, src.First = path.Join(dir, from.Path), from.Line
 		}
+		// Not the line of the stream: a document must not become another because
+		// one before it grew.
+		src.Before = nth[src.Path]
+		nth[src.Path]++
 		docs = append(docs, builtDocument{ch.doc, src})
 		r.index.add(ch.doc, src)
 	}
 	r.fileViolations = append(r.fileViolations, leftBehind(docs)...)
+	r.fileViolations = append(r.fileViolations, calledOtherwise(docs)...)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package render_test
 
 import (
-	"context"
 	"io/fs"
 	"path"
 	"strings"
@@ -65,9 +64,7 @@ func newOverlayRenderer(tb testing.TB) *render.Renderer {
 	tb.Helper()
 	r, err := render.New(render.Options{
 		Environment: "production", HashKey: []byte("key"),
-		Overlay: func(ctx context.Context, fsys fs.FS, dir string, convert overlay.Convert) ([]byte, error) {
-			return overlay.Build(ctx, fsys, dir, convert)
-		},
+		Overlay: (&overlay.Builder{}).Build,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -83,8 +83,10 @@ type Mesh struct {
 // OverlayFunc builds the overlay in dir and returns its documents. Every
 // document of the sources passes through convert first, with its path and first
 // line, which gives Space Cloud documents their plumbline.dev/v1 form, other
-// documents as they are, and nothing for a document to leave out.
-type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string, convert func(at plumbline.Origin, doc []byte) ([]byte, error)) ([]byte, error)
+// documents as they are, and nothing for a document to leave out. Of files for
+// whose documents it says "again" the function may remember the result.
+type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string,
+	convert func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)) ([]byte, error)
 
 // Result of one rendering.
 type Result struct {

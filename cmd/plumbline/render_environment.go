@@ -30,7 +30,7 @@ func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*
 		KEDA:       s.HasKEDA(e),
 		Prometheus: s.Prometheus,
 		HashKey:    hashKey,
-		Overlay:    overlay.Build,
+		Overlay:    (&overlay.Builder{}).Build,
 		// Rules look at definitions as data.
 		Definitions: s.guardrails.Definitions(),
 

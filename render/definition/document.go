@@ -44,6 +44,7 @@ type From struct {
 	Path    string // relative to the overlay's directory; "" is not known
 	Line    int    // of the document's beginning; 0 is not known
 	Project string // "" where it had none
+	Service string // the id of a service that the overlay calls otherwise; else ""
 }
 
 // annotationOrigin is where an overlay writes From, as YAML.
@@ -183,6 +184,8 @@ func readFrom(root *yaml.Node) (f From) {
 			f.Line, _ = strconv.Atoi(value)
 		case "project":
 			f.Project = value
+		case "service":
+			f.Service = value
 		}
 	}
 	return f

@@ -17,6 +17,20 @@ type kustomization struct {
 	dir, file string
 	text      []byte // as written
 	k         types.Kustomization
+
+	// resources and patches are the indexes of those of k in text; nil: all.
+	resources, patches []int
+}
+
+// written is the index in the file of the entry with index i under a field.
+func (b kustomization) written(field string, i int) int {
+	switch {
+	case field == "resources" && b.resources != nil:
+		return b.resources[i]
+	case field == "patches" && b.patches != nil:
+		return b.patches[i]
+	}
+	return i
 }
 
 // entries are those under one field of a kustomization.
@@ -58,7 +72,7 @@ const maxTries = 40
 
 // blame is the entry of a kustomization file on which a build fails. Kustomize
 // does not say which, so the build is done again with fewer and fewer of them.
-func (l *loader) blame() (at plumbline.Origin, found bool) {
+func (l *loader) blame(p part) (at plumbline.Origin, found bool) {
 	tries := maxTries
 	fails := func(b kustomization, k types.Kustomization) bool {
 		if tries--; tries < 0 || l.stopped() != nil {
@@ -66,7 +80,7 @@ func (l *loader) blame() (at plumbline.Origin, found bool) {
 		}
 		return l.write(b.file, k) == nil && l.failsIn(b.dir)
 	}
-	for _, b := range l.kustomizations { // those that others use come first
+	for _, b := range p.kustomizations { // those that others use come first
 		if b.k.Kind == types.ComponentKind || !fails(b, b.k) {
 			continue
 		}
@@ -88,7 +102,7 @@ func (l *loader) blame() (at plumbline.Origin, found bool) {
 				return fails(b, some)
 			})
 			if tries >= 0 {
-				at.Line = entryLine(b.text, e.field, first)
+				at.Line = entryLine(b.text, e.field, b.written(e.field, first))
 			}
 			break
 		}
@@ -98,7 +112,7 @@ func (l *loader) blame() (at plumbline.Origin, found bool) {
 }
 
 func (l *loader) failsIn(dir string) bool {
-	_, err := global.run(l.memory, path.Join(root, dir))
+	_, err := l.run(dir)
 	return err != nil
 }
 
@@ -132,6 +146,8 @@ func advice(text string) string {
 	switch {
 	case strings.Contains(text, "no resource matches strategic merge patch"):
 		return ": correct the patch's kind, name or namespace, or remove it"
+	case strings.Contains(text, "produces ID conflict"):
+		return ": two objects get one name: give the directories of one a namespace or a prefix of their own"
 	case strings.Contains(text, "already registered id"):
 		return ": it is defined twice: remove one"
 	case strings.Contains(text, "missing path"), strings.Contains(text, "missing value"), strings.Contains(text, "doc is missing"):

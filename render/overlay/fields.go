@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 )
 
-// fieldsFile teaches kustomize where definitions hold images and labels.
+// fieldsFile teaches kustomize where definitions hold images, labels and names.
 const fieldsFile = "/.plumbline-fields.yaml"
 
 const fieldSpecs = `
@@ -23,6 +23,21 @@ commonLabels:
 - {group: plumbline.dev, kind: ServiceVersion, path: spec/labels, create: true}
 templateLabels:
 - {group: plumbline.dev, kind: ServiceVersion, path: spec/labels, create: true}
+namePrefix:
+- {group: plumbline.dev, kind: ServiceVersion, path: spec/id}
+nameSuffix:
+- {group: plumbline.dev, kind: ServiceVersion, path: spec/id}
+nameReference:
+- kind: ServiceSecret
+  group: plumbline.dev
+  fieldSpecs:
+  - {group: plumbline.dev, kind: ServiceVersion, path: spec/tasks/secrets}
+  - {group: plumbline.dev, kind: ServiceVersion, path: spec/tasks/docker/secret}
+- kind: Secret
+  version: v1
+  fieldSpecs:
+  - {group: plumbline.dev, kind: ServiceVersion, path: spec/tasks/secrets}
+  - {group: plumbline.dev, kind: ServiceVersion, path: spec/tasks/docker/secret}
 `
 
 // references checks every field of k that names a file or a directory, loads
@@ -42,6 +57,7 @@ func (l *loader) references(k *types.Kustomization, dir string, at reference) {
 	}
 	for i := range k.Replacements {
 		walk.optional("replacements", &k.Replacements[i].Path)
+		walk.replacement(k.Replacements[i])
 	}
 	for i := range k.ConfigMapGenerator {
 		walk.sources("configMapGenerator", &k.ConfigMapGenerator[i].KvPairSources)
@@ -116,7 +132,7 @@ func (w walker) fileOrDirectory(field string, value *string) {
 	case info.IsDir():
 		w.l.directory(target, r)
 	default:
-		w.l.resource(target, r)
+		w.l.resource(target, info, r)
 	}
 	*value = local(w.dir, target)
 }
@@ -153,13 +169,22 @@ func (w walker) optional(field string, value *string) {
 }
 
 func (w walker) patch(p *types.Patch) {
+	written := p.Path
 	w.optional("patches", &p.Path)
-	if p.Patch == "" {
+	text, ok := w.l.raws[path.Join(w.dir, p.Path)]
+	if p.Patch != "" {
+		// Kustomize quotes a patch that it cannot read.
+		text, ok, written = []byte(p.Patch), true, p.Patch
+		w.l.secrets.addText(text)
+	}
+	if !ok {
 		return
 	}
-	// Kustomize quotes a patch that it cannot read.
-	if err := w.l.scan([]byte(p.Patch)); err != nil {
-		w.l.problem(w.ref("patches", p.Patch), "patch: %w", err)
+	docs, err := decode(text)
+	if err != nil {
+		w.l.problem(w.ref("patches", written), "patch: %w", err)
+	} else if err := leaks(p.Target, docs); err != nil {
+		w.l.problem(w.ref("patches", written), "patch: %w", err)
 	}
 }
 

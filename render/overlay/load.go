@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -42,14 +43,29 @@ type loader struct {
 	secrets  secrets
 	problems []*plumbline.Error
 
-	kustomizations []kustomization // in memory; one after those that it uses
+	before    map[string]*resourceFile // of the last build
+	resources map[string]*resourceFile
+	raws      map[string][]byte // patches, and content for generators
+
+	kustomizations []kustomization // one after those that it uses
+	root, file     string          // the directory that is built, and its kustomization file
 }
 
-func newLoader(ctx context.Context, source fs.FS, convert Convert) *loader {
+func newLoader(ctx context.Context, source fs.FS, convert Convert, before map[string]*resourceFile) *loader {
 	return &loader{
-		stopped: ctx.Err, source: source, convert: convert,
+		stopped: ctx.Err, source: source, convert: convert, before: before,
 		memory: filesys.MakeFsInMemory(), loaded: map[string]bool{},
+		resources: map[string]*resourceFile{}, raws: map[string][]byte{},
 	}
+}
+
+// resourceFile is a file of objects or definitions, in the form that kustomize
+// gets it.
+type resourceFile struct {
+	hash    string // that the file system knows it by; "" when it must be read again
+	text    []byte
+	sum     [sha256.Size]byte // of text
+	objects []objectName
 }
 
 // load reads the kustomization in dir with all that it refers to, and is the
@@ -128,7 +144,7 @@ func (l *loader) directory(dir string, from reference) (file string) {
 	defer func() { l.stack = l.stack[:len(l.stack)-1] }()
 	if k, ok := l.parse(file, text); ok {
 		l.references(&k, dir, reference{file: file, text: text})
-		l.writeKustomization(kustomization{dir: dir, file: file, text: text, k: k})
+		l.keep(kustomization{dir: dir, file: file, text: text, k: k})
 	}
 	return file
 }
@@ -153,7 +169,8 @@ func (l *loader) looping(dir string, from reference) bool {
 // might quote a value.
 func (l *loader) parse(file string, text []byte) (k types.Kustomization, ok bool) {
 	at := reference{file: file, text: text}
-	if err := l.scan(text); err != nil {
+	l.secrets.addText(text)
+	if _, err := decode(text); err != nil {
 		l.problemAt(plumbline.Origin{Path: file, Line: err.line}, err)
 		return k, false
 	}
@@ -175,76 +192,101 @@ func (l *loader) parse(file string, text []byte) (k types.Kustomization, ok bool
 	return k, true
 }
 
-// writeKustomization puts b, whose references have been checked and rewritten,
-// into memory.
-func (l *loader) writeKustomization(b kustomization) {
-	b.k.BuildMetadata = []string{types.OriginAnnotations}
+// keep takes in b, whose references have been checked and rewritten.
+func (l *loader) keep(b kustomization) {
+	b.k.BuildMetadata = nil
 	b.k.Configurations = append(b.k.Configurations, fieldsFile)
-	if err := l.write(b.file, b.k); err != nil {
-		l.problem(reference{file: b.file}, "%w", err)
-		return
-	}
 	l.kustomizations = append(l.kustomizations, b)
 }
 
 // resource loads a file of objects or definitions.
-func (l *loader) resource(file string, from reference) {
+func (l *loader) resource(file string, info fs.FileInfo, from reference) {
 	if l.loaded[file] {
 		return
 	}
-	text, ok := l.read(file, from)
-	if !ok {
-		return
-	}
-	chunks, violations := definition.Split(text)
-	for _, v := range violations {
-		v.Origin.Path = file
-		l.problemAt(v.Origin, errors.New(v.Message))
-	}
-	var out bytes.Buffer
-	for _, c := range chunks {
-		doc, ok := l.document(file, c)
+	r := l.before[file]
+	if hash := hashOf(info); hash != "" && r != nil && r.hash == hash {
+		l.loaded[file] = true
+	} else {
+		text, ok := l.read(file, from)
 		if !ok {
-			continue
+			return
 		}
-		if len(doc) > 0 {
-			out.WriteString("---\n")
-			out.Write(bytes.TrimPrefix(doc, []byte("---\n")))
-			out.WriteString("\n")
+		r = l.convertFile(file, text)
+		if r.hash != "" {
+			r.hash = hash
 		}
 	}
-	if err := l.memory.WriteFile(path.Join(root, file), out.Bytes()); err != nil {
+	l.resources[file] = r
+	l.secrets.addText(r.text)
+	if err := l.memory.WriteFile(path.Join(root, file), r.text); err != nil {
 		l.problem(from, "%w", err)
 	}
 }
 
-// document is one document of a resource file, converted.
-func (l *loader) document(file string, c definition.Chunk) (doc []byte, ok bool) {
-	at := plumbline.Origin{Path: file, Line: c.Before + 1}
-	if err := l.scan(c.Text); err != nil {
-		at.Line = c.Before + err.line
-		l.problemAt(at, err)
-		return nil, false
+func hashOf(info fs.FileInfo) string {
+	if h, ok := info.(plumbline.ContentHasher); ok {
+		return h.ContentHash()
 	}
-	if l.convert == nil {
-		return l.mark(c.Text, at.Line), true
+	return ""
+}
+
+// convertFile gives the documents of a file the form that kustomize gets. The
+// hash of the result is empty when it must not be used again.
+func (l *loader) convertFile(file string, text []byte) *resourceFile {
+	chunks, violations := definition.Split(text)
+	r := &resourceFile{hash: "again"}
+	for _, v := range violations {
+		v.Origin.Path = file
+		l.problemAt(v.Origin, errors.New(v.Message))
+		r.hash = ""
 	}
-	doc, err := l.convert(at, c.Text)
-	if err == nil {
-		if syntax := l.scan(doc); syntax != nil {
-			err = fmt.Errorf("converted document: %w", syntax)
+	var out bytes.Buffer
+	for _, c := range chunks {
+		if !l.document(file, c, r, &out) {
+			r.hash = ""
 		}
 	}
-	var placed *plumbline.Error
-	switch {
-	case err == nil:
-		return l.mark(doc, at.Line), true
-	case errors.As(err, &placed) && !placed.Origin.IsZero():
-		l.problems = append(l.problems, placed)
-	default:
-		l.problemAt(at, err)
+	r.text = out.Bytes()
+	r.sum = sha256.Sum256(r.text)
+	return r
+}
+
+// document writes one document of a resource file, converted and marked, to
+// out. It tells whether it would be the same the next time.
+func (l *loader) document(file string, c definition.Chunk, r *resourceFile, out *bytes.Buffer) (again bool) {
+	at := plumbline.Origin{Path: file, Line: c.Before + 1}
+	text, again := c.Text, true
+	if l.convert != nil {
+		var err error
+		var placed *plumbline.Error
+		switch text, again, err = l.convert(at, c.Text); {
+		case errors.As(err, &placed) && !placed.Origin.IsZero():
+			l.problems = append(l.problems, placed)
+			return false
+		case err != nil:
+			if _, syntax := decode(c.Text); syntax != nil {
+				at.Line, err = c.Before+syntax.line, syntax
+			}
+			l.problemAt(at, err)
+			return false
+		}
 	}
-	return nil, false
+	nodes, err := decode(text)
+	if err != nil {
+		at.Line = c.Before + err.line
+		l.secrets.addText(c.Text)
+		l.problemAt(at, err)
+		return false
+	}
+	for _, n := range nodes {
+		markObject(n.Content[0], at, 0, &r.objects)
+	}
+	if err := encodeAll(out, nodes); err != nil {
+		l.problemAt(at, err)
+		return false
+	}
+	return again
 }
 
 // raw loads a file as it is: a patch, or content for a generator.
@@ -256,8 +298,9 @@ func (l *loader) raw(file string, from reference) {
 	if !ok {
 		return
 	}
-	if strings.HasPrefix(from.field, "patches") {
-		if err := l.scan(text); err != nil {
+	if from.field == "patches" {
+		l.secrets.addText(text)
+		if _, err := decode(text); err != nil {
 			l.problemAt(plumbline.Origin{Path: file, Line: err.line}, err)
 			return
 		}
@@ -265,6 +308,7 @@ func (l *loader) raw(file string, from reference) {
 	if strings.HasPrefix(from.field, "secretGenerator") {
 		l.secrets.addLines(string(text))
 	}
+	l.raws[file] = text
 	if err := l.memory.WriteFile(path.Join(root, file), text); err != nil {
 		l.problem(from, "%w", err)
 	}
@@ -306,24 +350,80 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.message }
 
-// scan checks the syntax of a stream and remembers its secret values.
-func (l *loader) scan(doc []byte) *syntaxError {
-	d := yaml.NewDecoder(bytes.NewReader(doc))
+// The most that one document holds, counting each use of an alias, which
+// kustomize writes out.
+const (
+	maxNodes = 400_000
+	maxNest  = 100
+)
+
+// extent counts the values of a document.
+type extent struct{ nodes int }
+
+func (x *extent) of(n *yaml.Node, depth int) *syntaxError {
+	x.nodes++
+	switch {
+	case x.nodes > maxNodes:
+		return &syntaxError{n.Line, fmt.Sprintf("the document has more than %d values, counting each use of an alias", maxNodes)}
+	case depth > maxNest:
+		return &syntaxError{n.Line, fmt.Sprintf("values are nested more than %d deep, or an alias lies inside its own anchor", maxNest)}
+	case n.Kind == yaml.AliasNode:
+		return x.of(n.Alias, depth+1)
+	}
+	for _, c := range n.Content {
+		if over := x.of(c, depth+1); over != nil {
+			return over
+		}
+	}
+	return nil
+}
+
+// decode parses a stream. Documents of comments only are left out. With an
+// error come those before it.
+func decode(stream []byte) (docs []*yaml.Node, failed *syntaxError) {
+	defer func() {
+		if r := recover(); r != nil {
+			failed = &syntaxError{message: "the parser gave up"}
+		}
+	}()
+	d := yaml.NewDecoder(bytes.NewReader(stream))
 	for {
 		var n yaml.Node
 		err := d.Decode(&n)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return docs, nil
 		}
 		if err != nil {
 			e := syntaxError{message: strings.TrimPrefix(err.Error(), "yaml: ")}
 			if _, err := fmt.Sscanf(e.message, "line %d: ", &e.line); err == nil {
 				_, e.message, _ = strings.Cut(e.message, ": ")
 			}
-			return &e
+			return docs, &e
 		}
-		l.secrets.addNode(&n, 0)
+		if len(n.Content) == 0 {
+			continue
+		}
+		docs = append(docs, &n)
+		if over := (&extent{}).of(&n, 0); over != nil {
+			return docs, over
+		}
 	}
+}
+
+// encodeAll writes documents as a stream that another can follow.
+func encodeAll(out *bytes.Buffer, docs []*yaml.Node) error {
+	for _, n := range docs {
+		out.WriteString("---\n")
+		e := yaml.NewEncoder(out)
+		e.SetIndent(2)
+		if err := e.Encode(n); err != nil {
+			return err
+		}
+		if err := e.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lineOf is the line on which value stands in a YAML file, below field if that

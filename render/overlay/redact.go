@@ -10,7 +10,10 @@ import (
 // secrets are the values that must not get into a message: kustomize quotes
 // what it cannot read. Whatever stands under data or stringData counts, in a
 // Secret or not: a message can do without it.
-type secrets struct{ values map[string]bool }
+type secrets struct {
+	values map[string]bool
+	texts  [][]byte // of which the values are not taken out yet: few builds fail
+}
 
 // maxDepth bounds the walk through a document.
 const maxDepth = 1000
@@ -24,6 +27,20 @@ func (s *secrets) add(value string) {
 		s.values = map[string]bool{}
 	}
 	s.values[value] = true
+}
+
+// addText takes the values of a YAML stream.
+func (s *secrets) addText(stream []byte) { s.texts = append(s.texts, stream) }
+
+// settle takes the values out of the streams.
+func (s *secrets) settle() {
+	for _, text := range s.texts {
+		docs, _ := decode(text)
+		for _, n := range docs {
+			s.addNode(n, 0)
+		}
+	}
+	s.texts = nil
 }
 
 // addLines takes every line, and of key=value lines the value alone too.
@@ -83,6 +100,7 @@ const maxMessage = 600
 
 // redact makes one line of a message, without secret values.
 func (s *secrets) redact(message string) string {
+	s.settle()
 	values := make([]string, 0, len(s.values))
 	for v := range s.values {
 		values = append(values, v)

@@ -1,51 +1,37 @@
 package overlay
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/kyaml/resid"
+
+	"github.com/plumbline-dev/plumbline"
 )
 
-// sourceAnnotation carries "<line> <namespace>" of a document through
-// kustomize.
+// sourceAnnotation carries a mark through kustomize.
 const sourceAnnotation = "config.plumbline.dev/source"
 
-// mark writes down in every object of a stream from which line it comes, and
-// in which project it was. What is no object stays as it is: kustomize says so.
-func (l *loader) mark(text []byte, line int) []byte {
-	var out bytes.Buffer
-	d, e := yaml.NewDecoder(bytes.NewReader(text)), yaml.NewEncoder(&out)
-	for {
-		var doc yaml.Node
-		err := d.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil || len(doc.Content) == 0 {
-			return text
-		}
-		markObject(doc.Content[0], line, 0)
-		if e.Encode(&doc) != nil {
-			return text
-		}
-	}
-	if out.Len() == 0 {
-		return text
-	}
-	return out.Bytes()
+// objectName says which object a document is.
+type objectName struct{ group, kind, name string }
+
+func nameOf(n *yaml.Node) objectName {
+	group, _ := resid.ParseGroupVersion(scalar(n, "apiVersion"))
+	return objectName{group, scalar(n, "kind"), scalar(value(n, "metadata"), "name")}
 }
 
-func markObject(n *yaml.Node, line, depth int) {
+// markObject writes down in an object from which line it comes and in which
+// project it was, and notes its name. What is no object stays as it is: kustomize
+// says so.
+func markObject(n *yaml.Node, at plumbline.Origin, depth int, found *[]objectName) {
 	if list := value(n, "items"); list != nil && list.Kind == yaml.SequenceNode && strings.HasSuffix(scalar(n, "kind"), "List") {
 		if depth < 3 {
 			for _, item := range list.Content {
-				markObject(item, line, depth+1)
+				markObject(item, at, depth+1, found)
 			}
 		}
 		return
@@ -54,6 +40,7 @@ func markObject(n *yaml.Node, line, depth int) {
 	if meta == nil {
 		return
 	}
+	*found = append(*found, nameOf(n))
 	project := scalar(meta, "namespace")
 	if scalar(n, "kind") == "Project" {
 		project = scalar(meta, "name")
@@ -66,7 +53,14 @@ func markObject(n *yaml.Node, line, depth int) {
 		notes = &yaml.Node{Kind: yaml.MappingNode}
 		meta.Content = append(meta.Content, word("annotations"), notes)
 	}
-	text := word(fmt.Sprintf("%d %s", line, project))
+	m := mark{file: at.Path, line: at.Line, project: project, id: scalar(meta, "name")}
+	if spec := value(n, "spec"); scalar(n, "kind") == "ServiceVersion" && scalar(n, "apiVersion") == plumbline.APIVersion {
+		m.id, m.version = scalar(spec, "id"), scalar(spec, "version")
+	}
+	if strings.ContainsAny(m.project+m.id+m.version, " \n") {
+		m = mark{file: at.Path, line: at.Line} // none of them is a name: said at the document
+	}
+	text := word(m.String())
 	for i := 0; i+1 < len(notes.Content); i += 2 {
 		if notes.Content[i].Value == sourceAnnotation {
 			notes.Content[i+1] = text
@@ -76,21 +70,55 @@ func markObject(n *yaml.Node, line, depth int) {
 	notes.Content = append(notes.Content, word(sourceAnnotation), text)
 }
 
-// tellSource moves the mark of an object into its origin annotation.
-func tellSource(r *resource.Resource) error {
+// mark is what the annotation of a document says of it before kustomize.
+type mark struct {
+	file    string // in the repository
+	line    int
+	project string // "" where it had none
+	id      string // of a service, a secret, a role: what others call it by
+	version string // of a service
+}
+
+func (m mark) String() string {
+	return fmt.Sprintf("%s %d %s %s %s", m.file, m.line, m.project, m.id, m.version)
+}
+
+// markOf is the mark of an object that was built; not ok where it has none.
+func markOf(r *resource.Resource) (m mark, ok bool) {
+	notes := value(value(r.YNode(), "metadata"), "annotations")
+	fields := strings.Split(scalar(notes, sourceAnnotation), " ")
+	if len(fields) != 5 {
+		return m, false
+	}
+	line, err := strconv.Atoi(fields[1])
+	return mark{fields[0], line, fields[2], fields[3], fields[4]}, err == nil
+}
+
+// tellSource writes the origin annotation, relative to dir, of an object in the
+// place of its mark, and is the place that it gives. What was generated has no
+// mark, but an annotation of kustomize's own.
+func tellSource(r *resource.Resource, dir string) (o object, err error) {
+	m, ok := markOf(r)
 	notes := r.GetAnnotations()
-	mark, ok := notes[sourceAnnotation]
 	if !ok {
-		return nil
+		for line := range strings.Lines(notes[OriginAnnotation]) {
+			if key, value, _ := strings.Cut(strings.TrimSpace(line), ": "); key == "path" || key == "configuredIn" {
+				o.path = strings.Trim(value, `"'`)
+			}
+		}
+		return o, nil
+	}
+	o.path, o.line = strings.TrimPrefix(local(dir, m.file), "./"), m.line
+	text := fmt.Sprintf("path: %s\nline: %d\n", o.path, o.line)
+	if m.project != "" {
+		text += "project: " + m.project + "\n"
+	}
+	if id := scalar(value(r.YNode(), "spec"), "id"); m.version != "" && id != m.id {
+		text += "service: " + m.id + "\n"
 	}
 	delete(notes, sourceAnnotation)
-	line, project, _ := strings.Cut(mark, " ")
-	origin := strings.TrimSuffix(notes[OriginAnnotation], "\n") + "\nline: " + line + "\n"
-	if project != "" {
-		origin += "project: " + project + "\n"
-	}
-	notes[OriginAnnotation] = origin
-	return r.SetAnnotations(notes)
+	notes[OriginAnnotation] = text
+	return o, r.SetAnnotations(notes)
 }
 
 // value is that of a key of a mapping, nil where there is none.

@@ -1,0 +1,109 @@
+package overlay
+
+import (
+	"errors"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kustomize/api/types"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// Values of secrets are decrypted by the time that kustomize sees them. What
+// would copy one to where everything is printed, or tell whether it is what
+// somebody guessed, is refused.
+
+const (
+	keepHere = "the value of a secret must not be copied to where it is printed: name the secret in the service's tasks"
+	noGuess  = "the value of a secret must not be compared: an error would tell whether it was guessed"
+)
+
+func isSecretKind(kind string) bool { return kind == "Secret" || kind == "ServiceSecret" }
+
+// copiesSecret tells whether a replacement may take a secret's value elsewhere.
+func copiesSecret(r types.Replacement) bool {
+	switch {
+	case r.Source == nil:
+		return false
+	case r.Source.Kind == "" && !holdsValues("/"+strings.ReplaceAll(r.Source.FieldPath, ".", "/")),
+		r.Source.Kind != "" && !isSecretKind(r.Source.Kind):
+		return false
+	}
+	if top, _, _ := strings.Cut(r.Source.FieldPath, "."); slices.Contains([]string{"", "metadata", "apiVersion", "kind"}, top) {
+		return false
+	}
+	return slices.ContainsFunc(r.Targets, func(t *types.TargetSelector) bool {
+		return t == nil || t.Select == nil || !isSecretKind(t.Select.Kind)
+	})
+}
+
+// replacement refuses what copies a secret. Replacements in a file of their own
+// are read as kustomize reads them: a list, or one.
+func (w walker) replacement(r types.ReplacementField) {
+	if r.Path == "" {
+		if copiesSecret(r.Replacement) {
+			w.l.problem(w.ref("replacements", r.Source.FieldPath), keepHere)
+		}
+		return
+	}
+	text := w.l.raws[path.Join(w.dir, r.Path)]
+	var list []types.Replacement
+	if sigsyaml.Unmarshal(text, &list) != nil {
+		var one types.Replacement
+		if sigsyaml.Unmarshal(text, &one) != nil {
+			return // kustomize says so
+		}
+		list = append(list, one)
+	}
+	for _, one := range list {
+		if copiesSecret(one) {
+			w.l.problem(w.ref("replacements", r.Path), keepHere)
+		}
+	}
+}
+
+// leaks says why a JSON patch must not be applied to what may be a secret.
+func leaks(target *types.Selector, docs []*yaml.Node) error {
+	if target == nil || !mayBeSecret(target.Kind) {
+		return nil
+	}
+	for _, doc := range docs {
+		for _, op := range items(doc.Content[0]) {
+			switch scalar(op, "op") {
+			case "copy", "move":
+				if holdsValues(scalar(op, "from")) {
+					return errors.New(keepHere)
+				}
+			case "test":
+				if holdsValues(scalar(op, "path")) {
+					return errors.New(noGuess)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// mayBeSecret tells whether a target's kind, a regular expression, takes in
+// secrets.
+func mayBeSecret(kind string) bool {
+	if kind == "" {
+		return true
+	}
+	whole, err := regexp.Compile("^(?:" + kind + ")$")
+	return err == nil && (whole.MatchString("Secret") || whole.MatchString("ServiceSecret"))
+}
+
+// holdsValues tells of a JSON pointer at what may be a secret's values, or at a
+// part of the object that holds them.
+func holdsValues(pointer string) bool {
+	switch strings.TrimSuffix(pointer, "/") {
+	case "", "/spec":
+		return true
+	}
+	fields := strings.Split(pointer, "/")
+	return slices.Contains(fields, "data") || slices.Contains(fields, "stringData")
+}
