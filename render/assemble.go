@@ -31,7 +31,7 @@ type overview struct {
 // assemble renders what changed and puts the result together.
 func (r *Renderer) assemble(ctx context.Context) (Result, error) {
 	a := &assembly{Renderer: r, structural: r.last == nil}
-	for _, step := range []func(context.Context) error{a.services, a.secrets, a.roles, a.plain, a.together} {
+	for _, step := range []func(context.Context) error{a.patches, a.services, a.secrets, a.roles, a.plain, a.together} {
 		if err := step(ctx); err != nil {
 			return Result{}, err
 		}
@@ -40,7 +40,9 @@ func (r *Renderer) assemble(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	a.asData()
-	a.remarked = a.remarked || r.index.dirty.remarks || r.units.remarks
+	unused := r.units.patches.unused(r.units)
+	a.remarked = a.remarked || r.index.dirty.remarks || r.units.remarks || !slices.EqualFunc(unused, r.unused, plumbline.Violation.Equal)
+	r.unused = unused
 	r.index.dirty, r.units.remarks = newDirty(), false
 	return a.result(), nil
 }
@@ -81,7 +83,7 @@ func (a *assembly) service(ctx context.Context, p *pen, n name) (u updated, err 
 		return updated{}, nil
 	}
 	r := a.resolve(s)
-	u.now, u.before, err = a.units.next(k, r.inputs(), func(now *unit) error { return p.service(ctx, r, now, a.units.byKey[k]) })
+	u.now, u.before, err = a.units.next(ctx, k, r.inputs(), func(now *unit) error { return p.service(ctx, r, now, a.units.byKey[k]) })
 	return u, err
 }
 
@@ -101,7 +103,7 @@ func (a *assembly) place(k unitKey, u updated) {
 	a.rendered++
 }
 
-func (a *assembly) secrets(context.Context) error {
+func (a *assembly) secrets(ctx context.Context) error {
 	for n := range a.index.dirty.secrets {
 		k := unitKey{kind: "secret", name: n}
 		list := a.index.secrets[n]
@@ -109,7 +111,7 @@ func (a *assembly) secrets(context.Context) error {
 			a.structural = a.units.drop(k) || a.structural
 			continue
 		}
-		now, before, err := a.units.update(k, inputsOf(list), func(u *unit) error {
+		now, before, err := a.units.update(ctx, k, inputsOf(list), func(u *unit) error {
 			duplicates(u, list, "secret "+n.id, func(s *definition.Secret) definition.Pos { return s.ID.At })
 			return a.renderSecret(u, list[0])
 		})
@@ -130,7 +132,7 @@ func (a *assembly) plain(ctx context.Context) error {
 			a.units.drop(k)
 			continue
 		}
-		if _, _, err := a.units.update(k, inputsOf(list), func(u *unit) error {
+		if _, _, err := a.units.update(ctx, k, inputsOf(list), func(u *unit) error {
 			for _, p := range list[1:] {
 				u.violate(definition.CodeDuplicateObject, p.at(p.def.At), ref.String()+" is defined twice: remove one", list[0].at(list[0].def.At))
 			}
@@ -159,7 +161,7 @@ func duplicates[T any](u *unit, list []placed[T], what string, pos func(*T) defi
 
 // together does what concerns all: projects, the guard that all guards rest
 // on, and the checks between services.
-func (a *assembly) together(context.Context) error {
+func (a *assembly) together(ctx context.Context) error {
 	if !a.structural && !a.index.dirty.projects {
 		return nil
 	}
@@ -174,10 +176,10 @@ func (a *assembly) together(context.Context) error {
 		o.modes = append(o.modes, s.mode)
 		o.peers = append(o.peers, s.peer)
 	}
-	if err := a.projects(&o); err != nil {
+	if err := a.projects(ctx, &o); err != nil {
 		return err
 	}
-	if err := a.requireHeaders(&o); err != nil {
+	if err := a.requireHeaders(ctx, &o); err != nil {
 		return err
 	}
 	c := check{index: a.index, services: o.services, known: make(map[name]*rendered, len(o.services))}
@@ -192,7 +194,7 @@ func (a *assembly) together(context.Context) error {
 }
 
 // projects renders Namespaces and what belongs to them.
-func (a *assembly) projects(o *overview) error {
+func (a *assembly) projects(ctx context.Context, o *overview) error {
 	first := map[string]*rendered{}
 	for _, s := range o.services {
 		if first[s.name.project] == nil {
@@ -223,7 +225,7 @@ func (a *assembly) projects(o *overview) error {
 			}
 		}
 		in := append(inputsOf(list), input{def: p})
-		if _, _, err := a.units.update(unitKey{kind: "project", name: name{project: n}}, in, func(u *unit) error {
+		if _, _, err := a.units.update(ctx, unitKey{kind: "project", name: name{project: n}}, in, func(u *unit) error {
 			if len(list) > 0 {
 				duplicates(u, list, "project "+n, func(p *definition.Project) definition.Pos { return p.ID.At })
 			}
@@ -241,14 +243,14 @@ func (a *assembly) projects(o *overview) error {
 }
 
 // requireHeaders renders the guard that all guards rest on, if there are any.
-func (a *assembly) requireHeaders(o *overview) error {
+func (a *assembly) requireHeaders(ctx context.Context, o *overview) error {
 	k := unitKey{kind: "guard"}
 	for _, s := range o.services {
 		for _, v := range s.versions {
 			if !v.guarded {
 				continue
 			}
-			_, _, err := a.units.update(k, []input{{def: s.peer.Origin}}, func(u *unit) error {
+			_, _, err := a.units.update(ctx, k, []input{{def: s.peer.Origin}}, func(u *unit) error {
 				// Guards of other environments may rest on it: it stays.
 				keep := definition.Control{Control: plumbline.Control{KeepOnPrune: true}}
 				done, err := a.pens[0].object(istio.RequireHeaders(), about{origin: s.peer.Origin, system: true, control: keep})
@@ -287,6 +289,7 @@ func (a *assembly) result() Result {
 func (a *assembly) remarks(res *Result) {
 	res.Violations = append(res.Violations, a.fileViolations...)
 	res.Violations = append(res.Violations, a.all.violations...)
+	res.Violations = append(res.Violations, a.patchViolations...)
 	res.Skipped = append(res.Skipped, a.tree.root.allSkipped()...)
 	res.Closed = append(res.Closed, a.closed...)
 	for src, n := range a.index.notes {
@@ -300,6 +303,9 @@ func (a *assembly) remarks(res *Result) {
 	}
 	for _, u := range a.units.faulty {
 		res.Violations = append(res.Violations, u.violations...)
+	}
+	if len(plumbline.Errors(res.Violations)) == 0 { // else objects are missing that may be meant
+		res.Violations = append(res.Violations, a.unused...)
 	}
 	res.Violations = definition.Cut(plumbline.SortViolations(withoutDerived(res.Violations)), a.limits.problems)
 	slices.SortFunc(res.Skipped, Skip.compare)

@@ -59,7 +59,7 @@ func TestIncrementalIsTheSame(t *testing.T) {
 	t.Parallel()
 	docs := pool(t)
 	rapid.Check(t, func(t *rapid.T) {
-		options := render.Options{Environment: "production", HashKey: []byte("key"), Definitions: true, Overlay: concatenation}
+		options := render.Options{Environment: "production", HashKey: []byte("key"), Definitions: true, Overlay: concatenation, Patch: golden.NewPatch}
 		kept, err := render.New(options)
 		if err != nil {
 			t.Fatal(err)

@@ -41,6 +41,7 @@ type index struct {
 	projects map[string][]placed[definition.Project]
 	plain    map[plumbline.Ref][]placed[definition.Plain]
 	data     map[plumbline.Ref][]placed[definition.Data]
+	posts    []placed[definition.PostRender] // by place
 	// users are the services that name a secret, whether it is there or not.
 	users map[name]map[name]bool
 	notes map[definition.Source]note
@@ -85,6 +86,21 @@ func newIndex() *index {
 		users:    map[name]map[name]bool{},
 		notes:    map[definition.Source]note{},
 		dirty:    newDirty(),
+	}
+}
+
+// allDirty marks everything that is there as changed.
+func (x *index) allDirty() {
+	mark(x.dirty.services, x.services)
+	mark(x.dirty.secrets, x.secrets)
+	mark(x.dirty.roles, x.roles)
+	mark(x.dirty.plain, x.plain)
+	x.dirty.projects = true
+}
+
+func mark[K comparable, V any](dirty map[K]bool, all map[K]V) {
+	for k := range all {
+		dirty[k] = true
 	}
 }
 
@@ -133,6 +149,9 @@ func (x *index) add(doc *definition.Document, src definition.Source) {
 		x.plain[v.Ref] = insert(x.plain[v.Ref], placed[definition.Plain]{v, src}, nil)
 		x.dirty.plain[v.Ref] = true
 	}
+	for _, v := range doc.Posts {
+		x.posts = insert(x.posts, placed[definition.PostRender]{v, src}, nil)
+	}
 	for i := range doc.Data {
 		f := &doc.Data[i]
 		x.data[f.Ref] = insert(x.data[f.Ref], placed[definition.Data]{f, src}, nil)
@@ -177,6 +196,9 @@ func (x *index) remove(doc *definition.Document, src definition.Source) {
 	for _, v := range doc.Plain {
 		removeFrom(x.plain, v.Ref, placed[definition.Plain]{v, src})
 		x.dirty.plain[v.Ref] = true
+	}
+	for _, v := range doc.Posts {
+		x.posts = without(x.posts, placed[definition.PostRender]{v, src})
 	}
 	for i := range doc.Data {
 		f := &doc.Data[i]

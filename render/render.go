@@ -40,6 +40,9 @@ type Options struct {
 	Definitions bool
 	// Overlay builds a directory that holds a kustomization; nil refuses it.
 	Overlay OverlayFunc
+	// Patch makes a patch of rendered objects; nil refuses documents of kind
+	// PostRender.
+	Patch PatchFunc
 	// Keys open documents that SOPS encrypted; nil: there are none.
 	Keys Keys
 	// Closed lets documents pass for which there is no key, as far as they are
@@ -87,6 +90,19 @@ type Mesh struct {
 // whose documents it says "again" the function may remember the result.
 type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string,
 	convert func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)) ([]byte, error)
+
+// PatchFunc makes a patch of the text of one, for the objects that target says.
+type PatchFunc func(target definition.PatchTarget, text string) (Patch, error)
+
+// Patch changes objects.
+type Patch interface {
+	// Selects tells whether the patch may be for an object: Apply may find labels
+	// or annotations that say otherwise.
+	Selects(ref plumbline.Ref, version string) bool
+	// Apply changes the JSON of an object; selected is false where the patch is
+	// not for it. An error says why it does not apply, and shows no value.
+	Apply(body []byte) (out []byte, selected bool, err error)
+}
 
 // Result of one rendering.
 type Result struct {
@@ -155,14 +171,17 @@ type state struct {
 	tree   *tree
 	index  *index
 	// fileViolations are those about files as a whole, and about overlays.
-	fileViolations []plumbline.Violation
-	closed         []Skip // of an overlay
-	units          *units
-	opener         *definition.Opener
-	keys           string // the name of those that documents were opened with
-	all            overview
-	data           plumbline.Objects
-	last           *Result
+	fileViolations  []plumbline.Violation
+	closed          []Skip // of an overlay
+	units           *units
+	opener          *definition.Opener
+	keys            string                          // the name of those that documents were opened with
+	posts           []placed[definition.PostRender] // of which the units' patches are made
+	patchViolations []plumbline.Violation           // of those that cannot be made
+	unused          []plumbline.Violation           // of those whose target is no object
+	all             overview
+	data            plumbline.Objects
+	last            *Result
 }
 
 func newState(o Options) state {
@@ -320,21 +339,11 @@ func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, 
 func (r *Renderer) forgetDocuments() {
 	old := r.index
 	r.index = newIndex()
-	for ref := range old.data {
-		r.index.dirty.data[ref] = true
-	}
-	for k := range old.services {
-		r.index.dirty.services[k] = true
-	}
-	for k := range old.secrets {
-		r.index.dirty.secrets[k] = true
-	}
-	for k := range old.roles {
-		r.index.dirty.roles[k] = true
-	}
-	for k := range old.plain {
-		r.index.dirty.plain[k] = true
-	}
+	mark(r.index.dirty.data, old.data)
+	mark(r.index.dirty.services, old.services)
+	mark(r.index.dirty.secrets, old.secrets)
+	mark(r.index.dirty.roles, old.roles)
+	mark(r.index.dirty.plain, old.plain)
 	r.index.dirty.projects, r.index.dirty.remarks = true, true
 	r.tree.root, r.fileViolations, r.closed = &directory{}, nil, nil
 }

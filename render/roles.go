@@ -9,7 +9,7 @@ import (
 )
 
 // roles renders the roles that changed.
-func (a *assembly) roles(context.Context) error {
+func (a *assembly) roles(ctx context.Context) error {
 	for n := range a.index.dirty.roles {
 		a.structural = true // whether there is such a service is looked up again
 		k := unitKey{kind: "role", name: n}
@@ -18,7 +18,7 @@ func (a *assembly) roles(context.Context) error {
 			a.units.drop(k)
 			continue
 		}
-		if _, _, err := a.units.update(k, inputsOf(list), func(u *unit) error {
+		if _, _, err := a.units.update(ctx, k, inputsOf(list), func(u *unit) error {
 			duplicates(u, list, "role "+n.id, func(r *definition.Role) definition.Pos { return r.ID.At })
 			return a.renderRole(u, list[0])
 		}); err != nil {

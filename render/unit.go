@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -16,6 +17,7 @@ type unit struct {
 	violations []plumbline.Violation
 	service    *rendered // of services
 	judged     []judgement
+	patched    []*patch // those whose target an object is
 }
 
 // input is something that a unit depends on: a parsed value, which is the same
@@ -95,27 +97,34 @@ type units struct {
 	faulty  map[unitKey]*unit // those of them with violations
 	objects objects           // of all of them
 	remarks bool              // their violations are others than in the last result
+	patches *patches          // of what is rendered; nil: none
 }
 
 func newUnits() *units { return &units{byKey: map[unitKey]*unit{}, faulty: map[unitKey]*unit{}} }
 
 // update brings a unit up to date: it is made by render unless the inputs are
 // those of the last time. It returns the unit and the one whose place it took.
-func (s *units) update(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
-	if now, before, err = s.next(k, inputs, render); err == nil && now != before {
+func (s *units) update(ctx context.Context, k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
+	if now, before, err = s.next(ctx, k, inputs, render); err == nil && now != before {
 		s.put(k, now)
 	}
 	return now, before, err
 }
 
 // next is update without putting the unit in its place: it changes nothing.
-func (s *units) next(k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
+func (s *units) next(ctx context.Context, k unitKey, inputs []input, render func(*unit) error) (now, before *unit, err error) {
 	before = s.byKey[k]
+	if s.patches != nil {
+		inputs = append(inputs, input{def: s.patches})
+	}
 	if before != nil && slices.Equal(before.inputs, inputs) {
 		return before, before, nil
 	}
 	now = &unit{inputs: inputs}
 	if err := render(now); err != nil {
+		return nil, before, err
+	}
+	if err := s.patches.apply(ctx, now); err != nil {
 		return nil, before, err
 	}
 	slices.SortFunc(now.objects, compareObjects)

@@ -31,6 +31,7 @@ func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*
 		Prometheus: s.Prometheus,
 		HashKey:    hashKey,
 		Overlay:    (&overlay.Builder{}).Build,
+		Patch:      newPatch,
 		// Rules look at definitions as data.
 		Definitions: s.guardrails.Definitions(),
 
@@ -38,6 +39,11 @@ func newRenderer(s settings, e config.Environment, hashKey []byte, o opening) (*
 		Closed:           o.shown,
 		RequireEncrypted: e.RequireEncryptedSecrets,
 	})
+}
+
+// newPatch makes a patch of rendered objects.
+func newPatch(target definition.PatchTarget, text string) (render.Patch, error) {
+	return overlay.NewPatch(target, text)
 }
 
 // rendering is what an environment's directory means.

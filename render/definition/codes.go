@@ -183,6 +183,14 @@ const (
 	CodePlainReserved = "PL9003"
 	// CodePlainKnative: a plain object that Knative's own validation refuses.
 	CodePlainKnative = "PL9004"
+	// CodePatch: a patch of rendered objects that cannot be read, or does not
+	// apply.
+	CodePatch = "PL9005"
+	// CodePatchTarget: a patch of rendered objects whose target is none of them.
+	CodePatchTarget = "PL9006"
+	// CodePatchReserved: a patch of rendered objects that changes what it must
+	// not, or makes an object that Knative refuses.
+	CodePatchReserved = "PL9007"
 )
 
 // OfMode tells whether a code is about the mode that a service runs in.

@@ -21,6 +21,7 @@ type Document struct {
 	Roles    []*Role
 	Projects []*Project
 	Plain    []*Plain
+	Posts    []*PostRender
 
 	// Data are the definitions as data, where they were asked for.
 	Data []Data
@@ -111,7 +112,7 @@ func (d *Document) read(r *reader, root *yaml.Node, depth int) {
 
 // plumblineKinds are the kinds of plumbline.dev/v1 that stand in a repository.
 func plumblineKinds() []string {
-	return []string{"ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project"}
+	return []string{"ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project", "PostRender"}
 }
 
 func (d *Document) plumbline(r *reader, root *yaml.Node, group, version, kind string) {
@@ -129,6 +130,10 @@ func (d *Document) plumbline(r *reader, root *yaml.Node, group, version, kind st
 	case "ServiceVersion", "ServiceRoutes", "ServiceSecret", "ServiceRole", "Project":
 		e := r.envelope(root, kind)
 		d.definition(r, kind, e)
+	case "PostRender":
+		if p := r.postRender(root); p != nil {
+			d.Posts = append(d.Posts, p)
+		}
 	default:
 		r.unknownValue(Text{kind, at}, "kind", plumblineKinds()...)
 	}

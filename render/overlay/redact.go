@@ -40,7 +40,9 @@ func (s *secrets) settle() {
 			s.addNode(n, 0)
 		}
 	}
-	s.texts = nil
+	if len(s.texts) > 0 {
+		s.texts = nil
+	}
 }
 
 // addLines takes every line, and of key=value lines the value alone too.

@@ -243,9 +243,9 @@ func calls() []Entry {
 			"Correct the role's service, or remove the role with the service.",
 		},
 		{
-			"PL8005", "A reference to a project that an overlay moved away",
-			"The overlay's `namespace` makes a copy of the project under another name. A copy that called, or admitted, the services of the original would mix staging with production.",
-			"Write `projectId: '.'` for the service's own project, and the service's name alone in addresses: `http://ledger`.",
+			"PL8005", "A reference to what an overlay moved away",
+			"The overlay's `namespace` makes a copy of the project under another name, and `namePrefix` one of its services. A copy that called, or admitted, the services of the original would mix staging with production.",
+			"Write `projectId: '.'` for the service's own project, and the service's name alone in addresses: `http://ledger`. Behind a `namePrefix` the address is another too: patch the variable.",
 		},
 		{
 			"PL8101", "A service that everyone may call (warning of `plumbline graph`)",
@@ -281,6 +281,21 @@ func plain() []Entry {
 			"PL9004", "A plain Knative object that Knative refuses",
 			"Knative's own validation, which is asked about each Knative object of version `v1`, says no: applying it would fail. The message ends with the field.",
 			"Correct the field. If it is one that your Knative allows by a feature flag, declare the flag in `knative.features`.",
+		},
+		{
+			"PL9005", "A patch of rendered objects that does not apply",
+			"A document of kind `PostRender` holds a patch, or a target, that cannot be read, or that asks for a field which the object does not have.",
+			"`plumbline render` shows the object as it is without the patch. An operation `replace` or `remove` needs the field to be there; `add` does not.",
+		},
+		{
+			"PL9006", "A patch of rendered objects that is for none of them",
+			"Nothing that is rendered from the definitions in reach of the `PostRender` has that kind, name and labels: the patch would do nothing, and nobody would know.",
+			"Correct the target, or remove the entry. A patch reaches the definitions in its own directory and below, or the whole overlay that it is a resource of.",
+		},
+		{
+			"PL9007", "A patch of rendered objects that changes what it must not",
+			"Other parts rely on the field: what the object is and whose, who runs in a pod and behind which proxy, what the definition decides together with other objects. Or Knative refuses what would come out.",
+			"Change the definition; in a copy, by a patch in its `kustomization.yaml`.",
 		},
 	}
 }
