@@ -66,7 +66,11 @@ type fieldTable struct {
 }
 
 func (t *fieldTable) kind(k reference.Kind) {
-	fmt.Fprintf(&t.b, "\n### %s\n\n%s In Space Cloud's form: `%s`.\n\n| Field | Meaning | Becomes |\n|---|---|---|\n", k.Name, k.Doc, k.API)
+	fmt.Fprintf(&t.b, "\n### %s\n\n%s", k.Name, k.Doc)
+	if k.In(definition.FormSpaceCloud) {
+		fmt.Fprintf(&t.b, " In Space Cloud's form: `%s`.", k.API)
+	}
+	t.b.WriteString("\n\n| Field | Meaning | Becomes |\n|---|---|---|\n")
 	for _, f := range k.Envelope(definition.FormPlumbline).Fields {
 		switch f.Key {
 		case "metadata":

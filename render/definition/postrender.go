@@ -63,7 +63,7 @@ func (r *reader) postRender(root *yaml.Node) *PostRender {
 			r.metadata(v, &e)
 			named, out.Project = e.name.Value != "", e.project
 		case "spec":
-			r.mapping(v, "spec", []string{"patches"}, func(k, v *yaml.Node) bool {
+			r.mapping(v, "the PostRender", []string{"patches"}, func(k, v *yaml.Node) bool {
 				if k.Value != "patches" {
 					return false
 				}
@@ -90,7 +90,7 @@ func (r *reader) postRender(root *yaml.Node) *PostRender {
 func (r *reader) patch(n *yaml.Node, out *PostRender) {
 	p, before := Patch{TargetAt: posOf(n), At: posOf(n)}, len(r.found)
 	known := []string{"target", "patch"}
-	whole := r.mapping(n, "an entry of spec.patches", append(known, "path", "options"), func(k, v *yaml.Node) bool {
+	whole := r.mapping(n, "an entry of patches", known, func(k, v *yaml.Node) bool {
 		switch k.Value {
 		case "target":
 			p.TargetAt = posOf(k)
@@ -120,7 +120,7 @@ func (r *reader) patch(n *yaml.Node, out *PostRender) {
 
 func (r *reader) patchTarget(n *yaml.Node, t *PatchTarget) {
 	known := []string{"group", "version", "kind", "namespace", "name", "labelSelector", "annotationSelector"}
-	r.mapping(n, "target", known, func(k, v *yaml.Node) bool {
+	r.mapping(n, "the target of a patch", known, func(k, v *yaml.Node) bool {
 		field := t.field(k.Value)
 		if field == nil {
 			return false

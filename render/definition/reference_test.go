@@ -33,7 +33,9 @@ func fieldsOf(form definition.Form) map[string][]reference.Field {
 		}
 	}
 	for _, k := range reference.Kinds() {
-		add(k.Envelope(form))
+		if k.In(form) {
+			add(k.Envelope(form))
+		}
 	}
 	return out
 }

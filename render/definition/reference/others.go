@@ -55,3 +55,30 @@ func role() *Mapping {
 		},
 	}}
 }
+
+func postRender() *Mapping {
+	selects := func(key, doc string) Field {
+		return Field{Key: key, Type: Text, Doc: doc, Becomes: all("nothing: it says which objects the patch is for")}
+	}
+	pattern := " A regular expression for the whole of it."
+	return &Mapping{Name: "the PostRender", ID: "PostRender.spec", Fields: []Field{{
+		Key: "patches", Type: Objects, Required: true, Doc: "The patches, in the order in which they are applied.", Becomes: all("nothing: see patch"),
+		Of: &Mapping{Name: "an entry of patches", Fields: []Field{
+			{
+				Key: "target", Type: Object, Required: true, Doc: "Which rendered objects it is for: those that all of this is true of. One that is for none is an error. Secrets, and what Plumbline adds of its own accord, are never patched.",
+				Becomes: all("nothing: it says which objects the patch is for"),
+				Of: &Mapping{Name: "the target of a patch", Fields: []Field{
+					selects("group", "The group of its API: apps."+pattern), selects("version", "The version of its API: v1."+pattern),
+					selects("kind", "Its kind: Deployment."+pattern), selects("namespace", "Its namespace: the project."+pattern),
+					selects("name", "Its name: <id>-<version> of what a version is rendered to."+pattern),
+					selects("labelSelector", "Its labels, as kubectl takes them: tier=front,team in (a, b)."),
+					selects("annotationSelector", "Its annotations, likewise."),
+				}},
+			},
+			{
+				Key: "patch", Type: Text, Required: true, Doc: "A strategic merge patch or a list of JSON patch operations, as YAML text, as in a kustomization's patches.",
+				Becomes: all("nothing: it changes what it says itself"),
+			},
+		}},
+	}}}
+}

@@ -17,8 +17,8 @@ import (
 // Kind is a kind of document.
 type Kind struct {
 	Name string // in plumbline.dev/v1: "ServiceVersion"
-	Type string // of Space Cloud, as its last releases wrote it: "service"
-	API  string // of Space Cloud: "/v1/runner/{project}/services/{id}/{version}"
+	Type string // a word for it: Space Cloud's, as its last releases wrote it, where it has the kind: "service"
+	API  string // of Space Cloud: "/v1/runner/{project}/services/{id}/{version}"; "" where it has not
 	Doc  string
 	// Service is set where documents belong to one service, whose mode decides
 	// what they become.
@@ -140,8 +140,16 @@ func Kinds() []Kind {
 			Meta: []Field{project},
 			Spec: &Mapping{Name: "the project"},
 		},
+		{
+			Name: "PostRender", Type: "post-render",
+			Doc:  "Patches of what was rendered, for what the language has no word for. They are for the objects of the definitions in its directory and below, or of the overlay that it is a resource of.",
+			Spec: postRender(),
+		},
 	}
 }
+
+// In tells whether documents of the kind have a form.
+func (k Kind) In(form definition.Form) bool { return form == definition.FormPlumbline || k.API != "" }
 
 // Envelope is what stands around the spec of a kind in a form.
 func (k Kind) Envelope(form definition.Form) *Mapping {
@@ -188,6 +196,10 @@ func (k Kind) metadata() *Mapping {
 	case "ServiceRole":
 		name.Doc, name.Becomes = "The role's id.", all("Role: metadata.name; RoleBinding: metadata.name")
 		namespace.Becomes = all("Role: metadata.namespace")
+	case "PostRender":
+		name.Doc, name.Becomes = "A name; nothing goes by it.", all("nothing: it tells documents apart")
+		namespace.Required, namespace.Doc = false, "The project to whose objects the patches are confined."
+		namespace.Becomes = all("nothing: it says which objects the patches are for")
 	case "Project":
 		name.Doc, name.Becomes, name.Pattern = "The project's id.", all("Namespace: metadata.name; PeerAuthentication: metadata.namespace"), labelPattern
 		namespace.Required, namespace.Doc = false, "Nothing: a project lies in no other."

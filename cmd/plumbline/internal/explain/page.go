@@ -10,15 +10,21 @@ import (
 // kindPage tells of a kind of document.
 func kindPage(k reference.Kind) string {
 	var p page
-	p.line(k.Name + " (plumbline.dev/v1), " + k.Type + " (Space Cloud)")
-	p.paragraph("", k.Doc)
-	p.heading("SPACE CLOUD")
-	p.line("  api:  " + k.API)
-	var meta []string
-	for _, f := range k.Meta {
-		meta = append(meta, f.Key)
+	if k.In(definition.FormSpaceCloud) {
+		p.line(k.Name + " (plumbline.dev/v1), " + k.Type + " (Space Cloud)")
+	} else {
+		p.line(k.Name + " (plumbline.dev/v1)")
 	}
-	p.line("  meta: " + strings.Join(meta, ", "))
+	p.paragraph("", k.Doc)
+	if k.In(definition.FormSpaceCloud) {
+		p.heading("SPACE CLOUD")
+		p.line("  api:  " + k.API)
+		var meta []string
+		for _, f := range k.Meta {
+			meta = append(meta, f.Key)
+		}
+		p.line("  meta: " + strings.Join(meta, ", "))
+	}
 	p.fields("FIELDS OF spec", k.Spec)
 	return p.String()
 }

@@ -20,7 +20,10 @@ func Definitions() any {
 	}
 	rules = append(rules, plumblineKinds(names), withoutVersion(names), spaceCloudKinds())
 	for _, k := range reference.Kinds() {
-		rules = append(rules, d.plumbline(k), d.spaceCloud(k))
+		rules = append(rules, d.plumbline(k))
+		if k.In(definition.FormSpaceCloud) {
+			rules = append(rules, d.spaceCloud(k))
+		}
 	}
 	return whole("Definitions for Plumbline", object{
 		"description": "A document of plumbline.dev/v1 or of Space Cloud. What has another apiVersion is a Kubernetes object, of which nothing is said here.",
@@ -96,6 +99,9 @@ func withoutVersion(names []string) object {
 func spaceCloudKinds() object {
 	known := []object{has(object{"api": pattern("^/?v1/config/")})}
 	for _, k := range reference.Kinds() {
+		if !k.In(definition.FormSpaceCloud) {
+			continue
+		}
 		apis, types := spellings(k)
 		known = append(known, has(object{"api": pattern(apis)}), has(object{"type": pattern(types)}))
 	}

@@ -64,6 +64,7 @@ func unseen() map[string]string {
 		definition.CodeWeights:            "the sum of several items",
 		definition.CodeRouteTargets:       "it compares two items",
 		definition.CodeMatcher:            "no schema reads regular expressions",
+		definition.CodePatch:              "no schema reads regular expressions, or patches",
 		definition.CodeSystemNamespace:    "a pattern of what a name is not would hide the message",
 	}
 }
