@@ -217,13 +217,17 @@ const (
 	queueBytes  = 1 << 20
 )
 
-// took counts what was read up to name.
-func (w *walker) took(name string, l load) error {
+// took counts what was read up to name; c is its content, where it is a file.
+func (w *walker) took(name string, l load, c *content) error {
 	if len(w.queue) > 0 {
 		return w.enqueue(queued{name: name, load: l})
 	}
 	w.read.add(l)
-	return w.read.within(w.tree.limits, w.dir, name)
+	example := ""
+	if c != nil && w.read.problems > w.tree.limits.problems {
+		example = c.example(name)
+	}
+	return w.read.within(w.tree.limits, w.dir, name, example)
 }
 
 func (w *walker) enqueue(q queued) error {
@@ -236,7 +240,12 @@ func (w *walker) enqueue(q queued) error {
 
 // settle parses what is new and counts what is queued.
 func (w *walker) settle() error {
-	if err := w.tree.parseNew(w.ctx); err != nil {
+	last, err := w.tree.parseNew(w.ctx, w.tree.limits.values-w.read.values)
+	if errors.Is(err, errValues) {
+		over := load{values: w.tree.limits.values + 1}
+		return over.within(w.tree.limits, w.dir, w.holder(last), "")
+	}
+	if err != nil {
 		return err
 	}
 	queue := w.queue
@@ -246,11 +255,22 @@ func (w *walker) settle() error {
 			q.file.holds = loadOf(q.load.bytes, q.file)
 			q.load = q.file.holds
 		}
-		if err := w.took(q.name, q.load); err != nil {
+		if err := w.took(q.name, q.load, q.file); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// holder is the first queued file with a document.
+func (w *walker) holder(doc *definition.Document) string {
+	i := slices.IndexFunc(w.queue, func(q queued) bool {
+		return slices.ContainsFunc(q.file.documents(), func(c chunk) bool { return c.doc == doc })
+	})
+	if i < 0 {
+		return ""
+	}
+	return w.queue[i].name
 }
 
 // root reads the directory that is rendered.
@@ -277,7 +297,7 @@ func (w *walker) root(dir string) (*directory, error) {
 // directory reads a directory, unless its hash says that it is as before.
 func (w *walker) directory(dir, hash string, before *directory) (*directory, error) {
 	if hash != "" && hash == before.hash {
-		return before, w.took(dir, before.all())
+		return before, w.took(dir, before.all(), nil)
 	}
 	if err := w.ctx.Err(); err != nil {
 		return nil, err
@@ -316,7 +336,7 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 			return nil
 		}
 		d.skip(path.Join(dir, name), "hidden")
-		return w.took(path.Join(dir, name), load{files: 1})
+		return w.took(path.Join(dir, name), load{files: 1}, nil)
 	case e.IsDir():
 		if was.dir == nil {
 			was.dir = &directory{}
@@ -331,12 +351,12 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 		return nil
 	case !e.Type().IsRegular():
 		d.skip(path.Join(dir, name), "not a regular file: links are not followed")
-		return w.took(path.Join(dir, name), load{files: 1})
+		return w.took(path.Join(dir, name), load{files: 1}, nil)
 	}
 	hash := contentHash(e)
 	if hash != "" && hash == was.hash && was.content != nil {
 		d.add(was)
-		return w.took(path.Join(dir, name), was.content.holds)
+		return w.took(path.Join(dir, name), was.content.holds, was.content)
 	}
 	hash, c, err := w.file(path.Join(dir, name), hash, e)
 	if c == nil || err != nil {

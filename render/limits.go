@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
 // Limits of one environment: whoever may push could otherwise use up the memory
@@ -15,6 +16,9 @@ const (
 	MaxFiles = 100_000
 	// MaxBytes is the most that these files hold.
 	MaxBytes = 256 << 20
+	// MaxValues is how many values all documents have at most, those of an alias
+	// each time that it is used.
+	MaxValues = 5_000_000
 	// MaxDefinitions is how many definitions and plain objects they hold at most;
 	// each item of a List counts.
 	MaxDefinitions = 100_000
@@ -28,41 +32,61 @@ const (
 )
 
 // limits are those of one environment.
-type limits struct{ files, bytes, definitions, problems, objects int }
+type limits struct{ files, bytes, values, definitions, problems, objects int }
 
 func defaultLimits() limits {
-	return limits{files: MaxFiles, bytes: MaxBytes, definitions: MaxDefinitions, problems: MaxProblems, objects: MaxObjects}
+	return limits{files: MaxFiles, bytes: MaxBytes, values: MaxValues, definitions: MaxDefinitions, problems: MaxProblems, objects: MaxObjects}
 }
 
 // load is what files hold.
-type load struct{ files, bytes, definitions, problems int }
+type load struct{ files, bytes, values, definitions, problems int }
 
 func (l *load) add(o load) {
 	l.files += o.files
 	l.bytes += o.bytes
+	l.values += o.values
 	l.definitions += o.definitions
 	l.problems += o.problems
 }
 
-// within says which limit is exceeded by all that was read up to name.
-func (l load) within(m limits, dir, name string) error {
-	what := ""
+// within says which limit is exceeded by all that was read up to name; example
+// is a problem in it.
+func (l load) within(m limits, dir, name, example string) error {
+	what, do := "", "name the environment's own directory, or make several environments of it"
 	switch {
 	case l.files > m.files:
 		what = fmt.Sprintf("%d files", m.files)
 	case l.bytes > m.bytes:
 		what = fmt.Sprintf("%d MiB of definitions", m.bytes>>20)
+	case l.values > m.values:
+		what = fmt.Sprintf("%d values, counting each use of an alias", m.values)
 	case l.definitions > m.definitions:
 		what = fmt.Sprintf("%d definitions and objects", m.definitions)
 	case l.problems > m.problems:
-		what = fmt.Sprintf("%d problems in the definitions", m.problems)
+		what, do = fmt.Sprintf("%d problems in the definitions", m.problems), "put right what is alike in many, such as "+example
+		if example == "" {
+			do = "put right what is alike in many"
+		}
 	default:
 		return nil
 	}
 	return &plumbline.Error{
 		Op: "read " + dir, Kind: plumbline.KindInvalid, Origin: plumbline.Origin{Path: name},
-		Err: fmt.Errorf("more than %s, up to this file: name the environment's own directory, or make several environments of it", what),
+		Err: fmt.Errorf("more than %s, up to this file: %s", what, do),
 	}
+}
+
+// example is a problem of a file, "" where it has none.
+func (c *content) example(name string) string {
+	if len(c.violations) > 0 {
+		return definition.Source{Path: name}.Place(c.violations[0]).String()
+	}
+	for _, ch := range c.docs {
+		if len(ch.doc.Violations) > 0 {
+			return definition.Source{Path: name, Before: ch.before}.Place(ch.doc.Violations[0]).String()
+		}
+	}
+	return ""
 }
 
 // loadOf is what one file of so many bytes holds.
@@ -72,6 +96,7 @@ func loadOf(bytes int, c *content) load {
 		d := ch.doc
 		l.definitions += max(1, len(d.Versions)+len(d.Routes)+len(d.Secrets)+len(d.Roles)+len(d.Projects)+len(d.Plain))
 		l.problems += len(d.Violations)
+		l.values += d.Values
 	}
 	return l
 }

@@ -28,8 +28,9 @@ func TestLimits(t *testing.T) {
 		"files":   {func(m *limits) { m.files = 3 }, map[string]string{"env/c.yaml": config("c"), "env/d.yaml": config("d")}, "env/sub/b.yaml: read env: more than 3 files"},
 		"hidden":  {func(m *limits) { m.files = 3 }, map[string]string{"env/.x.yaml": "", "env/.y.yaml": ""}, "env/b.yaml: read env: more than 3 files"},
 		"bytes":   {func(m *limits) { m.bytes = 1 << 20 }, map[string]string{"env/big.yaml": "# " + strings.Repeat("x", 1<<20)}, "env/big.yaml: read env: more than 1 MiB"},
+		"values":  {func(m *limits) { m.values = 30 }, map[string]string{"env/alias.yaml": "{x: &a [1, 2, 3, 4, 5, 6], y1: *a, y2: *a, y3: *a}\n"}, "env/alias.yaml: read env: more than 30 values"},
 		"items":   {func(m *limits) { m.definitions = 3 }, map[string]string{"env/list.yaml": list}, "env/sub/b.yaml: read env: more than 3 definitions"},
-		"faults":  {func(m *limits) { m.problems = 3 }, map[string]string{"env/bad.yaml": strings.Repeat("---\n{apiVersion: v1, kind: ConfigMap}\n", 4)}, "env/bad.yaml: read env: more than 3 problems"},
+		"faults":  {func(m *limits) { m.problems = 3 }, map[string]string{"env/bad.yaml": strings.Repeat("---\n{apiVersion: v1, kind: ConfigMap}\n", 4)}, "env/bad.yaml: read env: more than 3 problems in the definitions, up to this file: put right what is alike in many, such as env/bad.yaml:2:1: ConfigMap needs metadata.name"},
 		"objects": {func(m *limits) { m.objects = 3 }, map[string]string{"env/list.yaml": list}, "render: the definitions make 4 objects; the limit is 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,6 +91,24 @@ func TestProblemsAreCut(t *testing.T) {
 	bad[4].Severity = plumbline.SeverityError
 	if got := definition.Cut(bad, 3); len(plumbline.Errors(got)) != 1 || bad[3].Severity != plumbline.SeverityWarning {
 		t.Errorf("the error is lost: %v", got)
+	}
+}
+
+// Aliases that grow over the limit are noticed before all of them have.
+func TestAliasesOfAFile(t *testing.T) {
+	t.Parallel()
+	bomb := "a: &a [" + strings.Repeat("x,", 99) + "x]\nb: &b [" + strings.Repeat("*a,", 99) + "*a]\nc: [" + strings.Repeat("*b,", 19) + "*b]\n"
+	var file strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&file, "---\nn: %d\n%s", i, bomb)
+	}
+	r := limited(t, func(*limits) {})
+	_, err := r.Render(t.Context(), fstest.MapFS{"bomb.yaml": {Data: []byte(file.String())}}, ".")
+	if plumbline.KindOf(err) != plumbline.KindInvalid || !strings.HasPrefix(err.Error(), "bomb.yaml: read .: more than 5000000 values") {
+		t.Error(err)
+	}
+	if len(r.tree.contents)+len(r.tree.parsed) > 0 {
+		t.Errorf("%d files and %d documents are kept", len(r.tree.contents), len(r.tree.parsed))
 	}
 }
 

@@ -3,10 +3,12 @@ package render
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -177,19 +179,41 @@ func (t *tree) later(text []byte) *definition.Document {
 	return doc
 }
 
-// parseNew parses the documents that are new, on all cores.
-func (t *tree) parseNew(ctx context.Context) error {
+// errValues ends parseNew where there are too many values.
+var errValues = errors.New("too many values")
+
+// parseNew parses the documents that are new, on all cores. Where they have more
+// than room values, it ends with errValues and the document that has one too
+// many.
+func (t *tree) parseNew(ctx context.Context, room int) (*definition.Document, error) {
 	list := t.unparsed
 	t.unparsed = nil
-	return inParallel(ctx, runtime.GOMAXPROCS(0), len(list), func(_, i int) error {
+	var values atomic.Int64
+	err := inParallel(ctx, runtime.GOMAXPROCS(0), len(list), func(_, i int) error {
 		u := &list[i]
 		*u.doc = *definition.Parse(u.text)
+		if values.Add(int64(u.doc.Values)) > int64(room) {
+			return errValues
+		}
 		if t.data {
 			u.doc.Data = definition.DataOf(u.text)
 		}
 		u.text = nil
 		return nil
 	})
+	if !errors.Is(err, errValues) {
+		return nil, err
+	}
+	// Which were parsed is a matter of chance: count in order.
+	for _, u := range list {
+		if u.text != nil {
+			*u.doc = *definition.Parse(u.text)
+		}
+		if room -= u.doc.Values; room < 0 {
+			return u.doc, err
+		}
+	}
+	return nil, err
 }
 
 // document is a document that is known by its hash, or else is parsed.

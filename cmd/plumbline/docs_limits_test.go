@@ -40,6 +40,7 @@ func limitsPage() string {
 		{"One environment", "The reading ends there, with an error that names the file at which it was noticed.", [][2]string{
 			{"files below its directory, hidden ones included", thousands(render.MaxFiles)},
 			{"bytes of those that may hold definitions", mebibytes(render.MaxBytes)},
+			{"values in all documents, counted likewise", thousands(render.MaxValues)},
 			{"definitions and plain objects; items of a List count", thousands(render.MaxDefinitions)},
 			{"problems in them", thousands(render.MaxProblems)},
 			{"objects that come of them", thousands(render.MaxObjects)},

@@ -27,6 +27,9 @@ type Document struct {
 	Data []Data
 
 	Violations []plumbline.Violation
+	// Values is how many values the document has, those of an alias each time
+	// that it is used: about what it takes to keep.
+	Values int
 	// Skipped says why a document that is not ours was left out.
 	Skipped string
 	// From is where an overlay says that the document comes from.
@@ -62,7 +65,7 @@ func (r *reader) document(root *yaml.Node) *Document {
 	if root != nil {
 		d.read(r, root, 0)
 	}
-	d.Violations = Cut(r.found, MaxProblems)
+	d.Violations, d.Values = Cut(r.found, MaxProblems), r.values
 	return d
 }
 

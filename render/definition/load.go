@@ -34,6 +34,7 @@ func load(text []byte, p *problems) *yaml.Node {
 	before := len(p.found)
 	s := safety{p: p}
 	s.node(doc.Content[0], 0)
+	p.values = s.nodes
 	if len(p.found) > before {
 		return nil
 	}

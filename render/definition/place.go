@@ -51,7 +51,10 @@ type Text struct {
 }
 
 // problems collects the violations of one document.
-type problems struct{ found []plumbline.Violation }
+type problems struct {
+	found  []plumbline.Violation
+	values int // of the document, aliases counted as often as they are used
+}
 
 func (p *problems) add(code string, sev plumbline.Severity, at Pos, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
