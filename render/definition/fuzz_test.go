@@ -176,7 +176,7 @@ func seeds(f *testing.F) []string {
 		"a: &a [*a, *a]\n", "? [a]\n: b\n", "--- !!binary |\n  aGVsbG8=\n", "{\"a\": 1e400, \"b\": [null, .nan]}", "\t", "%YAML 1.2\n---\nx: y\n...\n",
 		"<<: [{a: b}, {c: d}]\n<<: x\n", "kind: &k [*k]", "&a a: *a",
 		"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n",
-		"a: "+strings.Repeat("[", 11_000), strings.Repeat("- ", 200)+"x", strings.Repeat(" a:\n", 30),
+		"a: "+strings.Repeat("[", 150), strings.Repeat("- ", 200)+"x", strings.Repeat(" a:\n", 30),
 		"\xef\xbb\xbfa: b\r\n---\r\n\r\n---\r\n", "\xff\xfe", "a:\n\tb: c", "a: b\na: c\n", "---\n---\n...\n---\n",
 		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: p, labels: [x], annotations: {plumbline.dev/wave: x, b: 1}}\ndata: {a: yes, b: 0644, c: .nan, d: 99999999999999999999, e: 1e400, f: !x y}\n",
 		service+"{id: A, version: 1.10, tasks: [{id: a, ports: [{protocol: grcp, port: 0100}, {port: 15001}], env: {A: [b], PORT: x}, secrets: [{}], docker: {imge: b}, probes: {readiness: {}}}], volumes: [], scale: {minReplicas: -1}, whitelists: [{projectId: '*'}], affinity: [{}]}\n",
