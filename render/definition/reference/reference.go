@@ -31,6 +31,7 @@ type Kind struct {
 type Mapping struct {
 	Name   string // what messages call it: "a task"
 	ID     string // where several have that name: another one, for machines
+	Old    bool   // old exports of Space Cloud have others of the name, without effect
 	Fields []Field
 }
 
@@ -158,7 +159,7 @@ func (k Kind) Envelope(form definition.Form) *Mapping {
 		nothing = same("nothing: it tells what the document is")
 	}
 	if form == definition.FormSpaceCloud {
-		return &Mapping{Name: "the document", ID: k.Type, Fields: []Field{
+		return &Mapping{Name: "the document", ID: "document." + k.Type, Fields: []Field{
 			{Key: "api", Type: Text, Doc: "The path of Space Cloud's API that takes the document; it tells what the document is. Names in braces stand for keys of meta.", Default: k.API, Becomes: nothing},
 			{Key: "type", Type: Text, Doc: "What the document is, in a word. It counts where api does not tell.", Default: k.Type, Becomes: nothing},
 			{Key: "meta", Type: Object, Of: &Mapping{Name: "meta", ID: "meta." + k.Type, Fields: k.Meta}, Doc: "The names that stand in api. Annotations for Plumbline may stand here too.", Becomes: nothing},

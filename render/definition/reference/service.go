@@ -101,7 +101,7 @@ func affinity() *Mapping {
 	pods, nodes := "spec.affinity.podAffinity.", "spec.affinity.nodeAffinity."
 	const preferred, required = "preferredDuringSchedulingIgnoredDuringExecution", "requiredDuringSchedulingIgnoredDuringExecution"
 	expression := pods + preferred + "[].podAffinityTerm.labelSelector.matchExpressions[]"
-	return &Mapping{Name: "an entry of affinity", Fields: []Field{
+	return &Mapping{Name: "an entry of affinity", Old: true, Fields: []Field{
 		{Key: "id", Form: spaceCloud, Type: Text, Doc: "A name that exports write. It has no effect.", Becomes: same("nothing: a name")},
 		{
 			Key: "type", Type: Text, Required: true, Values: []string{"node", "service"},
@@ -113,7 +113,7 @@ func affinity() *Mapping {
 			Becomes: inPod(pods+preferred+"[]", pods+required+"[]", nodes+required),
 		},
 		{
-			Key: "weight", Type: Number, Low: -100, High: 100,
+			Key: "weight", Type: Number, Low: -100, High: 100, Loose: true,
 			Doc:     "How much a preference counts. A negative weight keeps away: from the pods, or from the nodes.",
 			Becomes: inPod(pods+preferred+"[].weight", "spec.affinity.podAntiAffinity"),
 		},

@@ -43,6 +43,8 @@ func place(mapping object, path []string, part object) {
 		inner = closed()
 		if isList {
 			inner = object{"type": []string{"array", "null"}, "items": closed()}
+			items, _ := inner["items"].(object)
+			items["type"] = "object"
 		}
 		fields(mapping)[name] = inner
 	}

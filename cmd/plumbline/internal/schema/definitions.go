@@ -22,7 +22,7 @@ func Definitions() any {
 	for _, k := range reference.Kinds() {
 		rules = append(rules, d.plumbline(k))
 		if k.In(definition.FormSpaceCloud) {
-			rules = append(rules, d.spaceCloud(k))
+			rules = append(rules, d.spaceCloud(k)...)
 		}
 	}
 	return whole("Definitions for Plumbline", object{
@@ -115,19 +115,21 @@ func (d *definitions) plumbline(k reference.Kind) object {
 	return rule(condition, ref(d.define(k.Envelope(definition.FormPlumbline), definition.FormPlumbline)))
 }
 
-func (d *definitions) spaceCloud(k reference.Kind) object {
+// spaceCloud is what counts for a kind in Space Cloud's form: told by its path,
+// or where that does not tell, by its type.
+func (d *definitions) spaceCloud(k reference.Kind) []object {
 	apis, types := spellings(k)
 	byAPI := has(object{"api": pattern(apis)})
-	byType := object{
-		"required": []string{"type", "meta", "spec"}, "properties": object{"type": pattern(types)},
-		"not": has(object{"api": pattern("^/?v1/[^/]+/")}),
-	}
-	condition := allOf(not(object{"required": []string{"apiVersion"}}), not(encrypted()), anyOf(byAPI, byType))
+	others := []object{{"required": []string{"apiVersion"}}, encrypted()}
 	if k.Name == "ServiceVersion" {
 		// A role has the same path in the exports of some releases.
-		condition = allOf(condition, not(has(object{"type": pattern("^[Ss]ervices?-[Rr]oles?$")})), not(has(object{"api": pattern(`/\{roleId\}/?$`)})))
+		others = append(others, has(object{"type": pattern("^[Ss]ervices?-[Rr]oles?$")}), has(object{"api": pattern(`/\{roleId\}/?$`)}))
 	}
-	return rule(condition, ref(d.define(k.Envelope(definition.FormSpaceCloud), definition.FormSpaceCloud)))
+	byAPI["not"] = anyOf(others...)
+	byType := has(object{"type": pattern(types), "meta": object{}, "spec": object{}})
+	byType["not"] = anyOf(append(others, has(object{"api": pattern("^/?v1/[^/]+/")}))...)
+	name := d.define(k.Envelope(definition.FormSpaceCloud), definition.FormSpaceCloud)
+	return []object{rule(byAPI, ref(name)), rule(byType, ref(name))}
 }
 
 // spellings are the paths and the words by which Space Cloud's releases said

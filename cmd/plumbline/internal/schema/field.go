@@ -19,7 +19,7 @@ func (d *definitions) mapping(m *reference.Mapping, form definition.Form) object
 			continue
 		}
 		properties[f.Key] = d.field(f, form)
-		if f.Required && !(form == definition.FormSpaceCloud && f.Key == "projectId") {
+		if f.Required && !(form == definition.FormSpaceCloud && (m.Old || f.Key == "projectId")) {
 			required = append(required, f.Key)
 		}
 	}
@@ -62,6 +62,9 @@ func (d *definitions) field(f reference.Field, form definition.Form) object {
 		out = truth(f)
 	case reference.Number:
 		out = number(f)
+		if f.Loose && form == definition.FormSpaceCloud {
+			out = object{"type": scalar(f.Required)}
+		}
 	case reference.Text:
 		out = text(f, form)
 	}

@@ -65,6 +65,7 @@ func unseen() map[string]string {
 		definition.CodeRouteTargets:       "it compares two items",
 		definition.CodeMatcher:            "no schema reads regular expressions",
 		definition.CodePatch:              "no schema reads regular expressions, or patches",
+		definition.CodePlaceholder:        "a pattern of what a value is not would hide the message",
 		definition.CodeSystemNamespace:    "a pattern of what a name is not would hide the message",
 	}
 }
@@ -240,6 +241,32 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 	}
 }
 
+// TestSpaceCloudIsSeen: a mistake in the spec of each kind of Space Cloud's is.
+func TestSpaceCloudIsSeen(t *testing.T) {
+	t.Parallel()
+	s := compiled(t, schema.Definitions())
+	for spec, at := range map[string]string{
+		"api: /v1/runner/{project}/services/{id}/{version}\nspec:\n  tasks: {}":              "3: /spec/tasks",
+		"api: /v1/runner/{project}/service-routes/{id}\nspec:\n  routes: [{targets: 1}]":     "3: /spec/routes/0",
+		"api: /v1/runner/{project}/secrets/{id}\nspec:\n  type: fiel":                        "3: /spec/type",
+		"api: /v1/runner/{project}/service-roles/{serviceId}/{roleId}\nspec:\n  rules: text": "3: /spec/rules",
+		"type: service\nmeta: {}\nspec:\n  scale: 1":                                         "4: /spec/scale",
+	} {
+		var root yaml.Node
+		if err := yaml.Unmarshal([]byte(spec), &root); err != nil {
+			t.Fatal(err)
+		}
+		line, path, _ := strings.Cut(at, ": ")
+		n, err := strconv.Atoi(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := validate(t, s, &root); !strings.Contains(got[n], path) {
+			t.Errorf("%s: %v, want something of %s", spec, got, at)
+		}
+	}
+}
+
 func walk(v any, path string, visit func(path string, part map[string]any)) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -306,12 +333,12 @@ func leaves(e *jsonschema.ValidationError, root *yaml.Node, out map[int]string) 
 	if extra, ok := e.ErrorKind.(*kind.AdditionalProperties); ok {
 		for i := 0; i+1 < len(at.Content); i += 2 {
 			if slices.Contains(extra.Properties, at.Content[i].Value) {
-				out[at.Content[i].Line] = e.Error()
+				out[at.Content[i].Line] += e.Error() + "; "
 			}
 		}
 		return
 	}
-	out[at.Line] = e.Error()
+	out[at.Line] += e.Error() + "; "
 }
 
 // find is the node at a path, or the nearest above it.
