@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/definition/reference"
@@ -130,7 +131,7 @@ func (l *listing) document(text []byte, modes map[string]string, archive shown) 
 		service = d.Routes[0].Project.Value + "/" + d.Routes[0].ID.Value
 	}
 	of := service != ""
-	if !of && len(d.Secrets)+len(d.Roles)+len(d.Projects) == 0 {
+	if !of && len(d.Secrets)+len(d.Roles)+len(d.Projects)+len(d.Posts) == 0 {
 		return
 	}
 	for _, f := range known {
@@ -156,7 +157,7 @@ func (l *listing) document(text []byte, modes map[string]string, archive shown) 
 // it does not render.
 func rendered(t *testing.T, a *txtar.Archive) (map[string]string, []manifest) {
 	t.Helper()
-	o, files := render.Options{}, fstest.MapFS{}
+	o, files := render.Options{Patch: golden.NewPatch}, fstest.MapFS{}
 	for line := range strings.Lines(string(a.Comment)) {
 		if f, ok := strings.CutPrefix(strings.TrimSpace(line), "feature: "); ok {
 			o.Knative.Features = append(o.Knative.Features, f)
