@@ -76,7 +76,7 @@ func (c *check) missingSecrets() {
 func (c *check) generated() {
 	made := make(map[name]renderedVersion)
 	for _, s := range c.services {
-		if s.mode.Mode == ModeDeployment {
+		if s.mode.Mode == plumbline.ModeDeployment {
 			continue
 		}
 		for _, v := range s.versions {
@@ -161,7 +161,7 @@ func (c *check) prefixes() {
 		return
 	}
 	for _, s := range c.services {
-		if s.mode.Mode == ModeDeployment {
+		if s.mode.Mode == plumbline.ModeDeployment {
 			continue
 		}
 		for _, v := range s.versions {
@@ -229,7 +229,7 @@ func (c *check) addresses(v renderedVersion) {
 		}
 		ways := fmt.Sprintf("declare port %d in its definition", e.port)
 		switch {
-		case r.mode.Mode == ModeKnative:
+		case r.mode.Mode == plumbline.ModeKnative:
 			ways = fmt.Sprintf("call it on port 80, or declare servicePort %d and minReplicas 1 in its definition", e.port)
 		case len(r.answers) > 0:
 			ways = fmt.Sprintf("call it on %s, or %s", strings.Trim(fmt.Sprint(r.answers), "[]"), ways)

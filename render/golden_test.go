@@ -202,14 +202,14 @@ func TestShop(t *testing.T) {
 	if got := violationsText(res); inClear.ReplaceAllString(got, "") != want || len(inClear.FindAllString(got, -1)) != 6 {
 		t.Errorf("violations:\n%s", got)
 	}
-	modes := map[string]render.Mode{}
+	modes := map[string]plumbline.Mode{}
 	for _, s := range res.Services {
 		modes[s.Service] = s.Mode
 	}
-	if diff := cmp.Diff(map[string]render.Mode{
-		"web": render.ModeKnative, "catalog": render.ModeKnative, "cart": render.ModeKnative,
-		"checkout": render.ModeKnative, "geocoder": render.ModeKnative, "mailer": render.ModeKnativeDirect,
-		"ledger": render.ModeDeployment, "reports": render.ModeDeployment,
+	if diff := cmp.Diff(map[string]plumbline.Mode{
+		"web": plumbline.ModeKnative, "catalog": plumbline.ModeKnative, "cart": plumbline.ModeKnative,
+		"checkout": plumbline.ModeKnative, "geocoder": plumbline.ModeKnative, "mailer": plumbline.ModeKnativeDirect,
+		"ledger": plumbline.ModeDeployment, "reports": plumbline.ModeDeployment,
 	}, modes); diff != "" {
 		t.Error(diff)
 	}

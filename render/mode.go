@@ -4,17 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
-)
-
-// Mode is how a service is run.
-type Mode string
-
-// The modes.
-const (
-	ModeKnative       Mode = "knative"        // Knative Services behind a Knative Route
-	ModeKnativeDirect Mode = "knative-direct" // Knative Services, called without Knative's routing
-	ModeDeployment    Mode = "deployment"     // Deployments
 )
 
 // Needs is what the definitions of one service ask for, over all versions: all
@@ -52,7 +43,7 @@ type RouteNeeds struct {
 
 // Choice is a mode with its reason.
 type Choice struct {
-	Mode Mode
+	Mode plumbline.Mode
 	Why  string
 	// AnswersOn80 is the port that was declared where the service answers on
 	// port 80 instead; 0 elsewhere.
@@ -74,13 +65,13 @@ func ChooseMode(n Needs) Choice {
 			if len(n.Versions) > 1 {
 				why = "version " + v.Name + ": " + why
 			}
-			return Choice{Mode: ModeDeployment, Why: why, Missing: missing}
+			return Choice{Mode: plumbline.ModeDeployment, Why: why, Missing: missing}
 		}
 	}
 	port := otherPort(n)
 	why := routeNeed(n.Routes)
 	if why == "" && port == 0 {
-		return Choice{Mode: ModeKnative, Why: "one HTTP port, called on port 80"}
+		return Choice{Mode: plumbline.ModeKnative, Why: "one HTTP port, called on port 80"}
 	}
 	var atZero []int
 	for i, v := range n.Versions {
@@ -90,11 +81,11 @@ func ChooseMode(n Needs) Choice {
 	}
 	switch {
 	case why != "":
-		return Choice{Mode: ModeKnativeDirect, Why: why, AtZero: atZero}
+		return Choice{Mode: plumbline.ModeKnativeDirect, Why: why, AtZero: atZero}
 	case len(atZero) > 0:
-		return Choice{Mode: ModeKnative, Why: "scales to zero, which only Knative's routing can", AnswersOn80: port}
+		return Choice{Mode: plumbline.ModeKnative, Why: "scales to zero, which only Knative's routing can", AnswersOn80: port}
 	}
-	return Choice{Mode: ModeKnativeDirect, Why: fmt.Sprintf("called on port %d", port)}
+	return Choice{Mode: plumbline.ModeKnativeDirect, Why: fmt.Sprintf("called on port %d", port)}
 }
 
 // deploymentNeed is why Knative cannot run a version, "" where it can, and the

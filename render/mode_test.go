@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/definition"
 )
@@ -24,7 +25,7 @@ func TestChooseMode(t *testing.T) {
 	}
 	http := port(definition.ProtocolHTTP, 80)
 	rps, cpu := definition.TriggerRequestsPerSecond, definition.TriggerCPU
-	const kn, direct, deploy = render.ModeKnative, render.ModeKnativeDirect, render.ModeDeployment
+	const kn, direct, deploy = plumbline.ModeKnative, plumbline.ModeKnativeDirect, plumbline.ModeDeployment
 	for _, tt := range []struct {
 		name  string
 		needs render.Needs

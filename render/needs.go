@@ -76,7 +76,7 @@ func featuresOf(v *definition.Version) []string {
 // guarded tells whether the activator lets callers through to a version: then
 // a guard must keep its whitelist there.
 func (s *resolved) guarded(v *definition.Version) bool {
-	return s.mode.Mode != ModeDeployment && !v.Open() && s.scalesToZero()
+	return s.mode.Mode != plumbline.ModeDeployment && !v.Open() && s.scalesToZero()
 }
 
 func (s *resolved) scalesToZero() bool {
@@ -102,10 +102,10 @@ func (s *resolved) facts() []renderedVersion {
 // answers are the ports on which the service is called, in its mode.
 func (s *resolved) answers() []int {
 	var out []int
-	if s.mode.Mode != ModeDeployment {
+	if s.mode.Mode != plumbline.ModeDeployment {
 		out = append(out, 80)
 	}
-	if s.mode.Mode != ModeKnative {
+	if s.mode.Mode != plumbline.ModeKnative {
 		for _, v := range s.versions {
 			for _, p := range portsOf(v.def) {
 				out = append(out, p.Address)

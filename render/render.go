@@ -129,7 +129,7 @@ type Result struct {
 type ServiceMode struct {
 	Project string           `json:"project"`
 	Service string           `json:"service"`
-	Mode    Mode             `json:"mode"`
+	Mode    plumbline.Mode   `json:"mode"`
 	Why     string           `json:"why"`
 	Origin  plumbline.Origin `json:"origin"`
 }

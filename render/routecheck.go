@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/istio"
 	"github.com/plumbline-dev/plumbline/render/knative"
@@ -62,7 +63,7 @@ func (c *serviceCheck) unmatched(all map[int]definition.Pos) {
 
 // timeout checks that Knative waits as long as the route does.
 func (c *serviceCheck) timeout(route definition.Route) {
-	if c.mode.Mode != ModeKnativeDirect || route.TimeoutSeconds <= knative.MaxTimeout {
+	if c.mode.Mode != plumbline.ModeKnativeDirect || route.TimeoutSeconds <= knative.MaxTimeout {
 		return
 	}
 	if slices.ContainsFunc(route.Targets, func(t definition.Target) bool { return !t.External() }) {
@@ -133,7 +134,7 @@ func (c *serviceCheck) callable() map[int]definition.Protocol {
 	for _, v := range c.versions {
 		for _, p := range portsOf(v.def) {
 			ports[p.Address] = p.Protocol
-			if _, ok := ports[80]; !ok && c.mode.Mode != ModeDeployment {
+			if _, ok := ports[80]; !ok && c.mode.Mode != plumbline.ModeDeployment {
 				ports[80] = p.Protocol
 			}
 		}
@@ -166,7 +167,7 @@ func (c *serviceCheck) routeTarget(route definition.Route, t definition.Target) 
 			to = t.Port
 		}
 		ports := portsOf(v.def)
-		answers80 := to == 80 && c.mode.Mode != ModeDeployment
+		answers80 := to == 80 && c.mode.Mode != plumbline.ModeDeployment
 		if !answers80 && !slices.ContainsFunc(ports, func(p definition.Port) bool { return p.Address == to }) {
 			c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("version %s of %s is not called on port %d", t.Version.Value, c.name.id, to))
 		}

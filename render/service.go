@@ -105,7 +105,7 @@ func (p *pen) service(ctx context.Context, s *resolved, u, before *unit) error {
 	}
 	b.common()
 	switch s.mode.Mode {
-	case ModeDeployment:
+	case plumbline.ModeDeployment:
 		b.deployments()
 	default:
 		b.knative(ctx)
@@ -291,7 +291,7 @@ func (b *builder) knative(ctx context.Context) {
 			b.add(b.mesh.Guard(b.name.project, v.def.Name(), v.def.Whitelist), at)
 		}
 	})
-	if b.mode.Mode == ModeKnative {
+	if b.mode.Mode == plumbline.ModeKnative {
 		at := b.traffic()
 		b.addKnative(ctx, knative.Route(b.name.project, b.name.id, b.shares()), at, func(string) plumbline.Origin { return at.origin })
 		return

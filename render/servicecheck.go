@@ -27,7 +27,7 @@ func (c *serviceCheck) run() {
 		c.scalingSecrets(v)
 		c.scale(v)
 		c.intervals(v)
-		if c.mode.Mode != ModeDeployment {
+		if c.mode.Mode != plumbline.ModeDeployment {
 			c.reserved(v)
 		}
 	}
@@ -151,7 +151,7 @@ func (c *serviceCheck) scalingSecrets(v placed[definition.Version]) {
 
 // scale checks what the mode can scale by.
 func (c *serviceCheck) scale(v placed[definition.Version]) {
-	if c.mode.Mode != ModeDeployment {
+	if c.mode.Mode != plumbline.ModeDeployment {
 		return
 	}
 	s := v.def.Scale
@@ -185,7 +185,7 @@ const defaultPolling = 15
 // the cluster.
 func (c *serviceCheck) intervals(v placed[definition.Version]) {
 	s := v.def.Scale
-	if c.mode.Mode == ModeDeployment && s.NeedsKEDA() {
+	if c.mode.Mode == plumbline.ModeDeployment && s.NeedsKEDA() {
 		return
 	}
 	if s.Polling != 0 && s.Polling != defaultPolling {

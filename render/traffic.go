@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
 	"github.com/plumbline-dev/plumbline/render/deployment"
 	"github.com/plumbline-dev/plumbline/render/istio"
@@ -120,7 +121,7 @@ func (s *resolved) external(r definition.Route, t definition.Target) istio.Exter
 	}
 	for _, v := range s.versions {
 		for _, p := range portsOf(v.def) {
-			if p.Address == r.Port || s.mode.Mode == ModeKnativeDirect {
+			if p.Address == r.Port || s.mode.Mode == plumbline.ModeKnativeDirect {
 				e.Protocol = p.Protocol
 			}
 		}
@@ -164,7 +165,7 @@ func (b *builder) splits(all []deployment.Endpoint) []istio.Split {
 		covered[r.Port] = true
 		out = append(out, b.split(r, r.Port))
 	}
-	if b.mode.Mode != ModeKnativeDirect {
+	if b.mode.Mode != plumbline.ModeKnativeDirect {
 		return out
 	}
 	// The one port of the pods is called on port 80 and on the declared one: where

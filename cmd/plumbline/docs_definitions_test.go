@@ -184,7 +184,7 @@ func TestDefinitionsInDocsRender(t *testing.T) {
 		for _, v := range plumbline.Errors(res.Violations) {
 			t.Errorf("example %d: %s", i, v)
 		}
-		if len(res.Services) != 1 || res.Services[0].Mode != render.ModeKnative || len(res.Skipped) > 0 {
+		if len(res.Services) != 1 || res.Services[0].Mode != plumbline.ModeKnative || len(res.Skipped) > 0 {
 			t.Errorf("example %d: %v, skipped %v", i, res.Services, res.Skipped)
 		}
 	}

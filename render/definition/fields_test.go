@@ -31,7 +31,7 @@ func modesFor(service bool) []string {
 	if !service {
 		return []string{"all"}
 	}
-	return []string{string(render.ModeKnative), string(render.ModeKnativeDirect), string(render.ModeDeployment)}
+	return []string{string(plumbline.ModeKnative), string(plumbline.ModeKnativeDirect), string(plumbline.ModeDeployment)}
 }
 
 // TestEveryFieldInEveryMode: each field of plumbline.dev/v1 is rendered by an
