@@ -75,7 +75,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
 	r.spare(&res.Plan, rendered.Objects)
 	r.choosePrune(ctx, c, &res)
-	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure) + len(res.Prune.Allowed)
+	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete)
 	if writes > 0 && r.o.ReadOnly {
 		res.Closed = "mode observe: nothing is written"
 		return res
@@ -97,9 +97,6 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	res.begun = true
 	for _, a := range r.execute(ctx, res.Plan, rendered.Objects) {
 		res.Outcomes = append(res.Outcomes, a.Outcome)
-	}
-	if ctx.Err() == nil {
-		res.Outcomes = append(res.Outcomes, r.prune(ctx, res.Prune)...)
 	}
 	res.Err = r.unfinished(ctx, res)
 	return res

@@ -16,12 +16,13 @@ type applied struct {
 	taken         []plumbline.Field
 }
 
-// execute writes the creates and configures of p, wave by wave. A failed
-// object stops only itself; an API server that is not there stops the rest.
+// execute does what p intends, wave by wave: creates, configures and deletes. A
+// failed object stops only itself; an API server that is not there stops the
+// rest.
 func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) []applied {
 	var out []applied
 	b := r.outage.braked(r.o.Now())
-	for len(p.Changes) > 0 {
+	for len(p.Changes) > 0 && ctx.Err() == nil {
 		n := 1
 		for n < len(p.Changes) && p.Changes[n].Wave == p.Changes[0].Wave {
 			n++
@@ -35,39 +36,64 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 	return out
 }
 
-// wave writes objects at once, as many as there are workers.
+// wave does what changes intend at once, as many as there are workers.
 func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, objects plumbline.Objects, b *brake) []applied {
-	type job struct {
-		object *plumbline.Object
-		result written
-	}
 	var jobs []*job
 	var g errgroup.Group
 	g.SetLimit(r.o.Workers)
 	for _, c := range changes {
-		if c.Op != plumbline.OpCreate && c.Op != plumbline.OpConfigure {
+		j := &job{change: c}
+		switch c.Op {
+		case plumbline.OpCreate, plumbline.OpConfigure:
+			j.object, _ = objects.Get(c.Ref)
+		case plumbline.OpDelete:
+		case plumbline.OpKeep, plumbline.OpSkip, plumbline.OpConflict:
 			continue
 		}
-		o, _ := objects.Get(c.Ref)
-		j := &job{object: o}
 		jobs = append(jobs, j)
 		g.Go(func() error {
-			defer r.recovered("apply", &j.result.err)
-			if err := b.pulled(); err != nil {
-				j.result.err = at(err, o)
-				return nil
-			}
-			j.result = r.write(ctx, o, c)
-			b.told(j.result.err)
+			r.do(ctx, j, b)
 			return nil
 		})
 	}
 	_ = g.Wait() // every job keeps its own error
 	out := make([]applied, 0, len(jobs))
 	for _, j := range jobs {
-		out = append(out, r.record(j.object, j.result))
+		if j.change.Op == plumbline.OpDelete {
+			out = append(out, applied{Outcome: r.recordDelete(j.change.Ref, j.deleted)})
+		} else {
+			out = append(out, r.record(j.object, j.written))
+		}
 	}
 	return out
+}
+
+// job is one request of a wave, with what came of it.
+type job struct {
+	change  plumbline.Change
+	object  *plumbline.Object // nil for a delete
+	written written
+	deleted deleted
+}
+
+// do sends the request of a job, unless the API server is known to be away. It
+// touches no state of r, so it may run beside others.
+func (r *Reconciler) do(ctx context.Context, j *job, b *brake) {
+	if j.change.Op == plumbline.OpDelete {
+		defer r.recovered("delete", &j.deleted.err)
+		if j.deleted.err = b.pulled(); j.deleted.err == nil {
+			j.deleted = r.delete(ctx, j.change.Ref)
+			b.told(j.deleted.err)
+		}
+		return
+	}
+	defer r.recovered("apply", &j.written.err)
+	if err := b.pulled(); err != nil {
+		j.written.err = at(err, j.object)
+		return
+	}
+	j.written = r.write(ctx, j.object, j.change)
+	b.told(j.written.err)
 }
 
 // record takes the result of a write into inventory and watch.

@@ -1,11 +1,9 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
@@ -70,16 +68,16 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 	res.Prune = r.o.Prune(PruneRequest{
 		Services: r.inv.Services(), Candidates: candidates, History: r.rec.Deletes, Commits: commits, Now: r.o.Now(),
 	})
+	allowed := map[plumbline.Ref]bool{}
+	for _, ref := range res.Prune.Allowed {
+		allowed[ref] = true
+	}
 	for i := range res.Plan.Changes {
 		ch := &res.Plan.Changes[i]
-		if ch.Op != plumbline.OpDelete {
+		if ch.Op != plumbline.OpDelete || allowed[ch.Ref] {
 			continue
 		}
-		if why, ok := res.Prune.Blocked[ch.Ref]; ok {
-			ch.Op, ch.Reason = plumbline.OpKeep, why
-		} else if why, ok := res.Prune.Kept[ch.Ref]; ok {
-			ch.Op, ch.Reason = plumbline.OpKeep, why
-		}
+		ch.Op, ch.Reason = plumbline.OpKeep, cmp.Or(res.Prune.Blocked[ch.Ref], res.Prune.Kept[ch.Ref])
 	}
 }
 
@@ -96,40 +94,6 @@ func (r *Reconciler) keepAll(res *Result, candidates []Candidate) {
 		names = append(names, c.Ref.String())
 	}
 	r.log.Warn("the cluster was restored: these objects are in no definition; the next commit prunes them", keyObjects, names)
-}
-
-// prune deletes what was allowed.
-func (r *Reconciler) prune(ctx context.Context, d PruneDecision) []plumbline.Outcome {
-	type job struct {
-		ref    plumbline.Ref
-		result deleted
-	}
-	jobs := make([]*job, 0, len(d.Allowed))
-	b := r.outage.braked(r.o.Now())
-	var g errgroup.Group
-	g.SetLimit(r.o.Workers)
-	for _, ref := range slices.SortedFunc(slices.Values(d.Allowed), plumbline.Ref.Compare) {
-		j := &job{ref: ref}
-		jobs = append(jobs, j)
-		g.Go(func() error {
-			defer r.recovered("delete", &j.result.err)
-			if j.result.err = b.pulled(); j.result.err != nil {
-				return nil
-			}
-			j.result = r.delete(ctx, ref)
-			b.told(j.result.err)
-			return nil
-		})
-	}
-	_ = g.Wait() // every job keeps its own error
-	if len(jobs) > 0 && ctx.Err() == nil {
-		r.outage.met(b.met, r.o.Now())
-	}
-	var out []plumbline.Outcome
-	for _, j := range jobs {
-		out = append(out, r.recordDelete(j.ref, j.result))
-	}
-	return out
 }
 
 // recordDelete takes the result of a delete into the inventory.
