@@ -29,6 +29,9 @@ type Plan struct {
 	Revision    string   `json:"revision"` // full SHA
 	Changes     []Change `json:"changes"`
 	Kept        int      `json:"kept"`
+	// ModeChanges are the services that are to be run in another mode, sorted.
+	// Their steps come last, and each waits for the one before.
+	ModeChanges []ModeChange `json:"modeChanges,omitempty"`
 }
 
 // Count of changes with one of ops.

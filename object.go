@@ -87,6 +87,12 @@ const (
 	WaveWorkload  Wave = 500 // Knative Service, Deployment, Service, autoscalers, unknown kinds
 	WaveTraffic   Wave = 600 // Route, VirtualService, DestinationRule
 	WavePrune     Wave = 700
+
+	// The steps of a service that changes its mode, behind all that others do.
+	WaveRelease  Wave = 710 // what holds the name of the service is deleted
+	WaveClaim    Wave = 720 // what needs the name: Service or Route
+	WaveFollow   Wave = 730 // VirtualService
+	WaveReplaced Wave = 740 // the rest of the mode before is deleted
 )
 
 // WaveOf is the wave of a kind.

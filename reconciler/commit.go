@@ -75,6 +75,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
 	r.spare(&res.Plan, rendered.Objects)
 	r.choosePrune(ctx, c, &res)
+	refuseNames(&res.Plan)
 	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete)
 	if writes > 0 && r.o.ReadOnly {
 		res.Closed = "mode observe: nothing is written"
@@ -85,7 +86,10 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		return res
 	}
 	if writes > 0 {
-		r.want(pendingStatus(r.o.Context, c, writes, res.Total))
+		r.want(pendingStatus(r.o.Context, res, writes))
+		for _, m := range res.Plan.ModeChanges {
+			r.log.Warn("a service changes its mode", keyMessage, m.String(), keyAt, m.Origin.String())
+		}
 		r.pump(ctx)
 		r.rec.Deploy(c.SHA)
 		r.rec.Run++
@@ -127,7 +131,9 @@ func (r *Reconciler) unfinished(ctx context.Context, res Result) error {
 			left(c.Ref, &plumbline.Error{Op: "apply", Kind: plumbline.KindDenied, Ref: c.Ref, Origin: c.Origin, Err: errors.New(c.Reason)})
 		case plumbline.OpSkip:
 			switch c.Reason {
-			case reasonNeverMade:
+			case reasonNeverMade, reasonHeld:
+			case reasonInPlace:
+				left(c.Ref, &plumbline.Error{Op: "apply", Kind: plumbline.KindWaiting, Ref: c.Ref, Origin: c.Origin, Err: errInPlace})
 			case reasonLater:
 				errs = append(errs, before[c.Ref].err)
 				r.head.tries[c.Ref] = before[c.Ref]

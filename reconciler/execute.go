@@ -17,17 +17,21 @@ type applied struct {
 }
 
 // execute does what p intends, wave by wave: creates, configures and deletes. A
-// failed object stops only itself; an API server that is not there stops the
-// rest.
+// failed object stops itself, and the later steps of a service that changes its
+// mode; an API server that is not there stops the rest.
 func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) []applied {
 	var out []applied
 	b := r.outage.braked(r.o.Now())
+	order := newSteps(p, planInput{Desired: objects, Inventory: r.inv.Entries()}.serviceOf)
 	for len(p.Changes) > 0 && ctx.Err() == nil {
 		n := 1
 		for n < len(p.Changes) && p.Changes[n].Wave == p.Changes[0].Wave {
 			n++
 		}
-		out = append(out, r.wave(ctx, p.Changes[:n], objects, b)...)
+		order.hold(p.Changes[:n])
+		results := r.wave(ctx, p.Changes[:n], objects, b)
+		order.took(p.Changes[:n], results)
+		out = append(out, results...)
 		p.Changes = p.Changes[n:]
 	}
 	if len(out) > 0 && ctx.Err() == nil {

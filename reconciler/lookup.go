@@ -53,6 +53,7 @@ func (r *Reconciler) preread(ctx context.Context, p *plumbline.Plan, objects plu
 			}
 		}
 	}
+	maps.Copy(failed, r.vacated(ctx, p, there, objects))
 	return failed
 }
 

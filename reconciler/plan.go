@@ -86,6 +86,7 @@ func (p planned) plan() plumbline.Plan {
 			out.Kept--
 		}
 	}
+	p.in.stageModes(&out)
 	slices.SortStableFunc(out.Changes, func(a, b plumbline.Change) int { return int(a.Wave - b.Wave) })
 	return out
 }

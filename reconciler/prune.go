@@ -16,6 +16,7 @@ import (
 // are struck out.
 func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *Result) {
 	var candidates []Candidate
+	modes := byService(res.Plan.ModeChanges)
 	for i := range res.Plan.Changes {
 		ch := &res.Plan.Changes[i]
 		if ch.Op != plumbline.OpDelete {
@@ -34,7 +35,7 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			// Out of the watch: gone, or without our labels. Only the API
 			// server knows, and prune asks it.
 		case seen.UID == e.UID && seen.Deleting:
-			ch.Op, ch.Reason = plumbline.OpKeep, "its deletion waits for a finalizer"
+			ch.Op, ch.Reason = plumbline.OpKeep, reasonFinalizer
 		case seen.UID != e.UID:
 			ch.Op, ch.Reason = plumbline.OpSkip, "another object stands in its place; it is let go"
 			r.forget(ch.Ref)
@@ -43,7 +44,10 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			r.forget(ch.Ref)
 		}
 		if ch.Op == plumbline.OpDelete {
-			candidates = append(candidates, Candidate{Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared})
+			_, replaced := modes[service{e.Project, e.Service}]
+			candidates = append(candidates, Candidate{
+				Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared, Replaced: replaced,
+			})
 		}
 	}
 	if r.rewound {

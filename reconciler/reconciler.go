@@ -86,6 +86,7 @@ type Candidate struct {
 	Project, Service string
 	Keep             bool // plumbline.Control.KeepOnPrune
 	Adopted          bool // it was there before us
+	Replaced         bool // its service stays, in another mode
 }
 
 // PruneDecision is the answer to a PruneRequest.

@@ -11,11 +11,12 @@ import (
 )
 
 // pendingStatus says that a commit is being applied.
-func pendingStatus(context string, c plumbline.Commit, writes, total int) plumbline.Status {
-	return plumbline.Status{
-		SHA: c.SHA, Context: context, State: plumbline.StatusPending,
-		Description: fmt.Sprintf("Applying %d of %s", writes, objects(total)),
+func pendingStatus(context string, r Result, writes int) plumbline.Status {
+	text, more := fmt.Sprintf("Applying %d of %s", writes, objects(r.Total)), 0
+	if modes := r.Plan.ModeChanges; len(modes) > 0 {
+		text, more = text+"; "+modes[0].String(), len(modes)-1
 	}
+	return plumbline.Status{SHA: r.Commit.SHA, Context: context, State: plumbline.StatusPending, Description: describe(text, more)}
 }
 
 // syncStatus is what a result means for its commit.

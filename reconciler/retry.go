@@ -22,6 +22,10 @@ type try struct {
 	err error
 }
 
+// lookAgain is how soon it is looked whether something has made way, doubling:
+// until then a service is not reached.
+const lookAgain = 50 * time.Millisecond
+
 // longestWait of an object that fails again and again.
 const longestWait = 5 * time.Minute
 
@@ -45,6 +49,8 @@ func (r *Reconciler) retryIn(err error, n int) (after time.Duration, again bool)
 		return 0, false
 	case kind == plumbline.KindDenied:
 		return max(asked, r.o.Interval), true
+	case errors.Is(err, errInPlace):
+		return min(lookAgain<<min(n, 16), r.o.Interval), true
 	case kind == plumbline.KindWaiting:
 		return max(asked, backoff(n, r.o.Interval)), true
 	case errors.Is(err, cluster.ErrUnavailable):

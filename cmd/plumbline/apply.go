@@ -184,6 +184,9 @@ func (a *app) sayPlan(res reconciler.Result) {
 	for _, c := range res.Plan.Changes {
 		fmt.Fprintf(a.out, "%-10s %s  (%s)\n", c.Op, c.Ref, c.Reason)
 	}
+	for _, m := range res.Plan.ModeChanges {
+		a.note("%s.", m)
+	}
 	a.note("%d to create, %d to configure, %d to delete, %d stay as they are. Nothing was written.",
 		res.Plan.Count(plumbline.OpCreate), res.Plan.Count(plumbline.OpConfigure), res.Plan.Count(plumbline.OpDelete), res.Plan.Kept)
 }

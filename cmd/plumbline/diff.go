@@ -57,6 +57,12 @@ stand in its way (refused), and those of Space Cloud whose work others do
 	return cmd
 }
 
+// comparison is all that differs.
+type comparison struct {
+	objects []difference // in the order of Refs
+	modes   []plumbline.ModeChange
+}
+
 // difference of one object.
 type difference struct {
 	plumbline.Change
@@ -65,14 +71,14 @@ type difference struct {
 }
 
 func (a *app) diff(ctx context.Context, dir, revision, against string) error {
-	var list []difference
+	var found comparison
 	var err error
 	base, git := strings.CutPrefix(against, "git:")
 	switch {
 	case git && base != "":
-		list, err = a.diffGit(ctx, dir, revision, base)
+		found, err = a.diffGit(ctx, dir, revision, base)
 	case against == "cluster":
-		list, err = a.diffCluster(ctx, dir, revision)
+		found, err = a.diffCluster(ctx, dir, revision)
 	default:
 		return usage("--against: %q is neither cluster nor git:REV", against)
 	}
@@ -81,16 +87,19 @@ func (a *app) diff(ctx context.Context, dir, revision, against string) error {
 	}
 	switch a.output {
 	case "json":
-		err = writeItems(a.out, "DiffList", list)
+		err = writeJSON(a.out, struct {
+			items[difference]
+			ModeChanges []plumbline.ModeChange `json:"modeChanges,omitempty"`
+		}{itemsOf("DiffList", found.objects), found.modes})
 	case "markdown":
-		err = writeMarkdown(a.out, list)
+		err = writeMarkdown(a.out, found)
 	default:
-		err = a.writeDiff(a.out, list)
+		err = a.writeDiff(a.out, found)
 	}
 	if err != nil {
 		return err
 	}
-	if len(list) > 0 {
+	if len(found.objects) > 0 {
 		return errDifferent
 	}
 	a.note("No differences.")
@@ -98,21 +107,21 @@ func (a *app) diff(ctx context.Context, dir, revision, against string) error {
 }
 
 // diffGit compares two revisions, or files and a revision.
-func (a *app) diffGit(ctx context.Context, dir, revision, base string) ([]difference, error) {
+func (a *app) diffGit(ctx context.Context, dir, revision, base string) (comparison, error) {
 	s, err := a.settings()
 	if err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	if _, err := s.one(); err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	old, err := a.validObjects(ctx, s, dir, base)
 	if err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	now, err := a.validObjects(ctx, s, dir, revision)
 	if err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	return compare(old, now)
 }
@@ -133,9 +142,10 @@ func (a *app) validObjects(ctx context.Context, s settings, dir, revision string
 	return rs[0].Objects, nil
 }
 
-// compare tells what differs, in the order of Refs.
-func compare(old, now plumbline.Objects) ([]difference, error) {
+// compare tells what differs.
+func compare(old, now plumbline.Objects) (comparison, error) {
 	var list []difference
+	var leaving []reconciler.Candidate
 	for ref := range old.Diff(now) {
 		was, before := old.Get(ref)
 		is, after := now.Get(ref)
@@ -144,6 +154,9 @@ func compare(old, now plumbline.Objects) ([]difference, error) {
 		if before {
 			a = was.Body.Reveal()
 			d.Change = plumbline.Change{Ref: ref, Op: plumbline.OpDelete, Origin: was.Origin, Wave: plumbline.WavePrune, Reason: "no longer defined"}
+		}
+		if before && !after {
+			leaving = append(leaving, reconciler.Candidate{Ref: ref, Project: was.Project, Service: was.Service})
 		}
 		if after {
 			b = is.Body.Reveal()
@@ -157,19 +170,23 @@ func compare(old, now plumbline.Objects) ([]difference, error) {
 		}
 		var err error
 		if d.Text, err = textDiff(ref, a, b); err != nil {
-			return nil, err
+			return comparison{}, err
 		}
 		list = append(list, d)
 	}
-	return list, nil
+	modes := reconciler.ModeChanges(leaving, func(ref plumbline.Ref) bool {
+		_, ok := old.Get(ref)
+		return ok
+	}, now)
+	return comparison{list, modes}, nil
 }
 
 // diffCluster asks what a reconcile would do, and for what it would write what
 // would become of it.
-func (a *app) diffCluster(ctx context.Context, dir, revision string) (list []difference, err error) {
+func (a *app) diffCluster(ctx context.Context, dir, revision string) (found comparison, err error) {
 	once, err := a.prepareOnce(ctx, dir, applyFlags{revision: revision, dryRun: true, prune: true})
 	if err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	defer func() {
 		if e := once.close(); err == nil {
@@ -187,10 +204,10 @@ func (a *app) diffCluster(ctx context.Context, dir, revision string) (list []dif
 		a.writeViolation(a.err, v)
 	}
 	if len(plumbline.Errors(res.Violations)) > 0 {
-		return nil, silent{err}
+		return comparison{}, silent{err}
 	}
 	if err != nil {
-		return nil, err
+		return comparison{}, err
 	}
 	desired := once.renderer.last.Objects
 	changes := slices.DeleteFunc(res.Plan.Changes, func(c plumbline.Change) bool { return c.Op == plumbline.OpKeep })
@@ -205,7 +222,9 @@ func (a *app) diffCluster(ctx context.Context, dir, revision string) (list []dif
 		changes = append(changes, c)
 	}
 	slices.SortFunc(changes, func(x, y plumbline.Change) int { return x.Ref.Compare(y.Ref) })
-	return a.describeChanges(ctx, once, changes, desired)
+	found.modes = res.Plan.ModeChanges
+	found.objects, err = a.describeChanges(ctx, once, changes, desired)
+	return found, err
 }
 
 func (a *app) describeChanges(ctx context.Context, once *oneShot, changes []plumbline.Change, desired plumbline.Objects) ([]difference, error) {
@@ -284,8 +303,13 @@ func readable(ref plumbline.Ref, body []byte) (string, error) {
 	return string(out), err
 }
 
-func (a *app) writeDiff(w io.Writer, list []difference) error {
-	for _, d := range list {
+func (a *app) writeDiff(w io.Writer, found comparison) error {
+	for _, m := range found.modes {
+		if _, err := fmt.Fprintln(w, a.paint(w, yellow, m.String())); err != nil {
+			return err
+		}
+	}
+	for _, d := range found.objects {
 		if _, err := fmt.Fprintf(w, "%s %s (%s)\n", d.Op, d.Ref, d.Reason); err != nil {
 			return err
 		}
@@ -308,8 +332,13 @@ func (a *app) writeDiff(w io.Writer, list []difference) error {
 
 // writeMarkdown prints what a comment would show. A fence longer than any run
 // of backticks inside keeps the diff text.
-func writeMarkdown(w io.Writer, list []difference) error {
-	for _, d := range list {
+func writeMarkdown(w io.Writer, found comparison) error {
+	for _, m := range found.modes {
+		if _, err := fmt.Fprintf(w, "**%s**\n\n", m); err != nil {
+			return err
+		}
+	}
+	for _, d := range found.objects {
 		fence := "```"
 		for strings.Contains(d.Text, fence) {
 			fence += "`"

@@ -289,6 +289,8 @@ func pruner(p config.Prune) func(reconciler.PruneRequest) reconciler.PruneDecisi
 				mark = policies.MarkKeep
 			case c.Adopted:
 				mark = policies.MarkAdopted
+			case c.Replaced:
+				mark = policies.MarkReplacement
 			}
 			in.Candidates = append(in.Candidates, policies.Candidate{Ref: c.Ref, Project: c.Project, Service: c.Service, Mark: mark})
 		}

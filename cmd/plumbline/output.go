@@ -18,13 +18,21 @@ type items[T any] struct {
 
 // writeItems prints JSON for machines: an empty list, never null.
 func writeItems[T any](w io.Writer, kind string, list []T) error {
+	return writeJSON(w, itemsOf(kind, list))
+}
+
+func itemsOf[T any](kind string, list []T) items[T] {
 	if list == nil {
 		list = []T{}
 	}
+	return items[T]{APIVersion: plumbline.APIVersion, Kind: kind, Items: list}
+}
+
+func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(items[T]{APIVersion: plumbline.APIVersion, Kind: kind, Items: list})
+	return e.Encode(v)
 }
 
 // note tells people something that is no result.
