@@ -157,6 +157,7 @@ func (c *serviceCheck) scale(v placed[definition.Version]) {
 	s := v.def.Scale
 	if c.keda {
 		c.asleep(v)
+		c.deaf(v)
 		return
 	}
 	if s.Min == 0 {
@@ -202,13 +203,35 @@ func (c *serviceCheck) intervals(v placed[definition.Version]) {
 func (c *serviceCheck) asleep(v placed[definition.Version]) {
 	s := v.def.Scale
 	if s.Min > 0 || slices.ContainsFunc(s.Triggers, func(t definition.Trigger) bool {
-		return t.Type.NeedsKEDA() || t.Type == definition.TriggerRequestsPerSecond
+		return t.Type.NeedsKEDA() || t.Type == definition.TriggerRequestsPerSecond && calledByHTTP(v.def)
 	}) {
 		return
 	}
+	as := ""
+	if calledByHTTP(v.def) {
+		as = ", as requests-per-second"
+	}
 	c.unit.violate(definition.CodeTrigger, v.src.At(s.MinAt), fmt.Sprintf(
-		"minReplicas is 0, and nothing would wake %s, which runs as a Deployment (%s): set minReplicas to 1 or more, or add a trigger that sees work without a pod, as requests-per-second",
-		v.def.Name(), c.mode.Why))
+		"minReplicas is 0, and nothing would wake %s, which runs as a Deployment (%s): set minReplicas to 1 or more, or add a trigger that sees work without a pod%s",
+		v.def.Name(), c.mode.Why, as))
+}
+
+// deaf warns of triggers that count what the version does not get.
+func (c *serviceCheck) deaf(v placed[definition.Version]) {
+	s := v.def.Scale
+	if s.Fixed() || calledByHTTP(v.def) {
+		return
+	}
+	for _, t := range s.Triggers {
+		if t.Type == definition.TriggerRequestsPerSecond || t.Type == definition.TriggerActiveRequests {
+			c.unit.warn(definition.CodeIgnored, v.src.At(t.At), fmt.Sprintf("the trigger %s has no effect: it counts HTTP calls, and %s serves none", t.Type, v.def.Name()))
+		}
+	}
+}
+
+// calledByHTTP tells whether a version has a port on which calls are counted.
+func calledByHTTP(v *definition.Version) bool {
+	return slices.ContainsFunc(portsOf(v), func(p definition.Port) bool { return p.Protocol != definition.ProtocolTCP })
 }
 
 func (c *serviceCheck) needsKEDA(at plumbline.Origin, what, instead string) {
