@@ -30,7 +30,9 @@ that DIR lies in, and compares it
                        are read, and a dry-run says what would become of them
   --against git:REV    with another revision of the clone: no cluster is needed
 
-The values of Secrets are never shown. Exits 1 where there are differences.
+A service that would be run in another mode is named first: it is not reached
+for a moment. The values of Secrets are never shown. Exits 1 where there are
+differences.
 
 With --adoption it lists instead what is on the cluster already: objects that a
 run would take over (adopted), that it would add its labels to (shared), that
