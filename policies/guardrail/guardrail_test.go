@@ -381,7 +381,10 @@ func FuzzParse(f *testing.F) {
 	f.Add("{apiVersion: plumbline.dev/v1, kind: Policy, spec: {parameters: {a: &a [*a]}, rules: [{name: x, severity: fatal, kinds: [Pod/], expression: !!binary eA==}]}}")
 	f.Add("a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nspec: {parameters: {x: [*c,*c,*c,*c,*c,*c,*c,*c]}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		lines := strings.Count(text, "\n") + 1
+		lines := 1 // as YAML 1.1 counts them, or more
+		for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} {
+			lines += strings.Count(text, end)
+		}
 		rules, err := Parse("p.yaml", []byte(text))
 		if err != nil {
 			for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {

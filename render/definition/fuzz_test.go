@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 		if len(text) > maxFuzzed {
 			return
 		}
-		lines := strings.Count(string(text), "\n") + 1
+		lines := linesOf(text)
 		chunks, violations := definition.Split(text)
 		placed(t, violations, lines)
 		before := 0
@@ -39,9 +39,18 @@ func FuzzParse(f *testing.F) {
 			if before = c.Before + strings.Count(string(c.Text), "\n"); before > lines {
 				t.Fatalf("a document ends on line %d of %d", before, lines)
 			}
-			placed(t, definition.Parse(c.Text).Violations, strings.Count(string(c.Text), "\n")+1)
+			placed(t, definition.Parse(c.Text).Violations, linesOf(c.Text))
 		}
 	})
+}
+
+// linesOf counts lines as YAML 1.1 does, or more.
+func linesOf(text []byte) int {
+	n := 1
+	for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} {
+		n += strings.Count(string(text), end)
+	}
+	return n
 }
 
 func placed(t *testing.T, vs []plumbline.Violation, lines int) {

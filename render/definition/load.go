@@ -64,7 +64,6 @@ func explain(err error, text []byte) (int, string) {
 	line := 0
 	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(message); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		line = min(line, bytes.Count(text, []byte{'\n'})+1) // it may point behind the end
 		message = message[len(m[0]):]
 	}
 	if m := regexp.MustCompile(`^unknown anchor '(.*)' referenced`).FindStringSubmatch(message); m != nil {

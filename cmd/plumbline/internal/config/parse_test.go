@@ -108,7 +108,11 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Parse("c.yaml", []byte(text))
 		if err != nil {
-			refusedWithPlaces(t, err, strings.Count(text, "\n")+1)
+			lines := 1 // as YAML 1.1 counts them, or more
+			for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} {
+				lines += strings.Count(text, end)
+			}
+			refusedWithPlaces(t, err, lines)
 			return
 		}
 		if len(c.Environments) == 0 || c.Source.URL == "" {
