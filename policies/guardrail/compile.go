@@ -19,7 +19,7 @@ const (
 	// MaxCost is the most that one evaluation may take, in units.
 	MaxCost = 200_000
 	// MaxTotal is the most that all rules on all objects may take, in units.
-	MaxTotal = 50_000_000
+	MaxTotal = 20_000_000
 
 	maxExpression = 8 << 10 // characters
 	maxNesting    = 100
