@@ -184,11 +184,11 @@ func (c *check) calls() {
 		own := s.name.project + "/" + s.name.id
 		for _, u := range s.peer.Upstreams {
 			c.call(u, "upstream", func(other *rendered) bool { return admits(other.peer.Whitelist, s.name) },
-				"does not have "+own+" in its whitelists: the call is refused")
+				"it does not have "+own+" in its whitelists, so the call is refused; add it there, or remove it here")
 		}
 		for _, w := range s.peer.Whitelist {
 			c.call(w, "whitelist", func(other *rendered) bool { return admits(other.peer.Upstreams, s.name) },
-				"does not have "+own+" among its upstreams")
+				"it does not have "+own+" among its upstreams, so it is not meant to call; add it there, or remove it here")
 		}
 		for _, v := range s.versions {
 			c.addresses(v)
@@ -208,7 +208,7 @@ func (c *check) call(to plumbline.PeerRef, list string, agrees func(*rendered) b
 			fmt.Sprintf("%s %s/%s: nobody defines this service%s", list, to.Project, to.Service, c.index.hint(k)))
 	case !agrees(other):
 		c.add(plumbline.SeverityWarning, definition.CodeOneSided, to.Origin,
-			fmt.Sprintf("%s %s/%s is declared on this side only: it %s", list, to.Project, to.Service, otherwise), other.peer.Origin)
+			fmt.Sprintf("%s %s/%s is declared on this side only: %s", list, to.Project, to.Service, otherwise), other.peer.Origin)
 	}
 }
 

@@ -2,6 +2,8 @@ package render
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +62,22 @@ func problemText(p knative.Problem) string {
 	return p.Message + " (" + p.Path + ")"
 }
 
+// decodeText says which field of an object is of the wrong type, without the
+// names of Go's types among the path's.
+func decodeText(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	var path []string
+	for step := range strings.SplitSeq(wrong.Field, ".") {
+		if step != "" && (step[0] < 'A' || step[0] > 'Z') {
+			path = append(path, step)
+		}
+	}
+	return "no value of the type " + wrong.Value + " is taken here (" + strings.Join(path, ".") + ")"
+}
+
 // checkPlainKnative says what Knative's webhook would refuse of a plain object.
 func (r *Renderer) checkPlainKnative(ctx context.Context, u *unit, p placed[definition.Plain], body []byte) {
 	ref := p.def.Ref
@@ -69,7 +87,7 @@ func (r *Renderer) checkPlainKnative(ctx context.Context, u *unit, p placed[defi
 	o, err := knative.Decode(ref.Kind, body)
 	switch {
 	case err != nil:
-		u.violate(definition.CodePlainKnative, p.at(p.def.At), "Knative refuses "+ref.Kind+" "+ref.Name+": "+err.Error())
+		u.violate(definition.CodePlainKnative, p.at(p.def.At), "Knative refuses "+ref.Kind+" "+ref.Name+": "+decodeText(err))
 		return
 	case o == nil:
 		return

@@ -52,7 +52,7 @@ func (c *serviceCheck) twice() {
 		}
 	}
 	if len(c.service.routes) > 1 {
-		duplicates(c.unit, c.service.routes, "the routes of service "+c.name.id, func(r *definition.Routes) definition.Pos { return r.ID.At })
+		duplicates(c.unit, c.service.routes, "the list of routes of service "+c.name.id, func(r *definition.Routes) definition.Pos { return r.ID.At })
 	}
 }
 

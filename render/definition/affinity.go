@@ -299,8 +299,9 @@ func (a *affinityReader) validExpression(e Expression, key, operator Text, value
 		return false
 	}
 	if !isLabelKey(e.Key) {
-		if key.At == (Pos{}) {
-			key.At = e.At
+		if key.Value == "" {
+			a.errorf(CodeMissing, e.At, "an expression needs key: the name of a label")
+			return false
 		}
 		a.badName(key, "the expression's key", "the name of a label")
 		return false

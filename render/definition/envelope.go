@@ -173,9 +173,9 @@ func (r *reader) serviceName(t Text, what string) bool {
 }
 
 func (r *reader) badName(t Text, what, expected string) {
-	code := CodeName
 	if len(t.Value) > maxLabel {
-		code = CodeNameLength
+		r.errorf(CodeNameLength, t.At, "%s %s is no name that Kubernetes takes: expected %s; it has %d characters", what, r.shown(t.Value), expected, len(t.Value))
+		return
 	}
-	r.errorf(code, t.At, "%s %s is no name that Kubernetes takes: expected %s", what, r.shown(t.Value), expected)
+	r.errorf(CodeName, t.At, "%s %s is no name that Kubernetes takes: expected %s", what, r.shown(t.Value), expected)
 }

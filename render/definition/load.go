@@ -75,7 +75,20 @@ func explain(err error, text []byte) (int, string) {
 	if i := strings.IndexAny(message, "'\"`"); i >= 0 {
 		message = strings.TrimSpace(message[:i])
 	}
-	return line, "not valid YAML: " + message
+	return line, "not valid YAML: " + message + remedy(message)
+}
+
+// remedy is what most often puts right what the parser stumbled over.
+func remedy(message string) string {
+	switch message {
+	case "mapping values are not allowed in this context":
+		return ": put a value that holds a colon and a blank in quotes, or look at the indentation"
+	case "found character that cannot start any token":
+		return ": indent with blanks, not with tabs, and put a value that begins with @, ` or % in quotes"
+	case "did not find expected key":
+		return ": look at the indentation of this line and the one above"
+	}
+	return ""
 }
 
 // safety walks a document as its readers will, and refuses what would not end

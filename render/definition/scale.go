@@ -163,7 +163,11 @@ func (s *scaleReader) metadataOf(n *yaml.Node, into map[string]Text) {
 func (s *scaleReader) otherTrigger(t *Trigger, typ Text, meta map[string]Text) bool {
 	names := []string{string(TriggerRequestsPerSecond), string(TriggerActiveRequests), string(TriggerCPU), string(TriggerMemory)}
 	if Nearest(typ.Value, names) != "" || !isWord(typ.Value) {
-		s.unknownValue(typ, "trigger type", names...)
+		hint := ""
+		if near := Nearest(typ.Value, names); near != "" {
+			hint = "; did you mean " + strconv.Quote(near) + "?"
+		}
+		s.errorf(CodeEnum, typ.At, "unknown trigger type %s: expected %s, or a type that KEDA knows%s", s.shown(typ.Value), strings.Join(names, ", "), hint)
 		return false
 	}
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
@@ -247,7 +251,7 @@ func (s *scaleReader) resourceTrigger(t *Trigger, meta map[string]Text) bool {
 		return false
 	case kind.Value == "Utilization":
 		if n, err := strconv.Atoi(value.Value); err != nil || n < 1 || n > 1000 {
-			s.errorf(CodeTrigger, value.At, "metadata.value is %s: expected percent of the request, from 1 to 1000", s.shown(value.Value))
+			s.errorf(CodeTrigger, value.At, "metadata.value is %s: expected a whole number from 1 to 1000, which is percent of the request", s.shown(value.Value))
 			return false
 		}
 	case kind.Value == "AverageValue":

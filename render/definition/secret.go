@@ -47,7 +47,7 @@ func (r *reader) secret(e envelope) *Secret {
 	if !isSubdomain(out.ID.Value) {
 		if out.ID.Value != "" {
 			r.private = false
-			r.badName(out.ID, "the secret's id", "lower case letters, digits, '-' and '.', at most 253")
+			r.badName(out.ID, "the secret's id", "lower case letters, digits, '-' and '.', at most 63 between dots and 253 in all")
 		}
 		ok = false
 	}

@@ -60,13 +60,21 @@ func (r *reader) task(n *yaml.Node) Task {
 	r.taskName(&t)
 	r.probePorts(&t)
 	if t.Docker.Image.Value == "" {
-		r.errorf(CodeMissing, t.ID.At, "task %q needs docker.image", t.ID.Value)
+		r.errorf(CodeMissing, t.ID.At, "%s needs docker.image: what to run", t.what())
 	}
 	if r.form == FormSpaceCloud && !slices.ContainsFunc(t.Env, func(e EnvVar) bool { return e.Name == runtime.Name }) {
 		t.Env = append(t.Env, runtime)
 	}
 	slices.SortFunc(t.Env, func(a, b EnvVar) int { return cmp.Compare(a.Name, b.Name) })
 	return t
+}
+
+// what is what messages call the task.
+func (t *Task) what() string {
+	if t.ID.Value == "" {
+		return "a task"
+	}
+	return "task " + strconv.Quote(t.ID.Value)
 }
 
 func (r *reader) taskName(t *Task) {

@@ -149,7 +149,7 @@ func (r *reader) label(l Label) bool {
 	case isReservedLabel(l.Key.Value):
 		r.errorf(CodeReservedLabel, l.Key.At, "label %q is set by Plumbline, Knative or Istio: choose another", l.Key.Value)
 	case !isLabelKey(l.Key.Value):
-		r.errorf(CodeName, l.Key.At, "label %s is no name that Kubernetes takes: expected letters, digits, '-', '_', '.', after at most one prefix and '/'", r.shown(l.Key.Value))
+		r.errorf(CodeName, l.Key.At, "label %s is no name that Kubernetes takes: expected at most 63 letters, digits, '-', '_', '.', after at most one prefix and '/'", r.shown(l.Key.Value))
 	case l.Value.Value != "" && !isLabelName(l.Value.Value):
 		r.errorf(CodeLabelValue, l.Value.At, "label %q has the value %s: expected at most 63 letters, digits, '-', '_', '.', with a letter or digit at both ends", l.Key.Value, r.shown(l.Value.Value))
 	default:
