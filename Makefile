@@ -128,7 +128,7 @@ tidy: ## Run go mod tidy in every module
 .PHONY: verify
 verify: tidy lint ## Generate and tidy everything, rewrite golden files, and see that nothing changed
 	go generate ./...
-	UPDATE=1 go test -count=1 ./render/... ./policies/...
+	UPDATE=1 go test -p 1 -count=1 ./render/... ./policies/... # some read what others rewrite
 	$(MAKE) docs
 	git diff --exit-code
 

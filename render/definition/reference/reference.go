@@ -220,7 +220,7 @@ const (
 	labelPattern   = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 	pathPattern    = `^/`
 	hostPattern    = `^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`
-	keyPattern     = `^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$` // of labels
+	keyPattern     = `^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$` // of labels
 )
 
 func all(text string) Becomes { return Becomes{All: text} }
