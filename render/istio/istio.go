@@ -55,15 +55,6 @@ func PeerAuthentication(namespace string) *securityv1.PeerAuthentication {
 
 // Sidecar says what the pods that selector selects know of the mesh.
 func (m Mesh) Sidecar(namespace, name string, selector map[string]string, upstreams []definition.Peer) *networkingv1.Sidecar {
-	hosts := []string{systemNamespace + "/*"}
-	for _, u := range upstreams {
-		host := u.Project + "/*"
-		if u.Service != "*" {
-			host = u.Project + "/" + Host(u.Project, u.Service)
-		}
-		hosts = append(hosts, host)
-	}
-	slices.Sort(hosts)
 	mode := networking.OutboundTrafficPolicy_ALLOW_ANY
 	if m.StrictUpstreams {
 		mode = networking.OutboundTrafficPolicy_REGISTRY_ONLY
@@ -74,9 +65,31 @@ func (m Mesh) Sidecar(namespace, name string, selector map[string]string, upstre
 		Spec: networking.Sidecar{
 			WorkloadSelector:      &networking.WorkloadSelector{Labels: selector},
 			OutboundTrafficPolicy: &networking.OutboundTrafficPolicy{Mode: mode},
-			Egress:                []*networking.IstioEgressListener{{Hosts: slices.Compact(hosts)}},
+			Egress:                []*networking.IstioEgressListener{{Hosts: egress(upstreams)}},
 		},
 	}
+}
+
+// egress is the hosts that upstreams stand for, none that another covers: Istio
+// warns of those. The system's are always among them.
+func egress(upstreams []definition.Peer) []string {
+	hosts := []string{systemNamespace + "/*"}
+	for _, u := range upstreams {
+		host := u.Project + "/*"
+		if u.Service != "*" {
+			host = u.Project + "/" + Host(u.Project, u.Service)
+		}
+		hosts = append(hosts, host)
+	}
+	slices.Sort(hosts)
+	hosts = slices.Compact(hosts)
+	if everything := "*/*"; slices.Contains(hosts, everything) {
+		return []string{everything}
+	}
+	return slices.DeleteFunc(slices.Clone(hosts), func(h string) bool {
+		project, service, _ := strings.Cut(h, "/")
+		return service != "*" && slices.Contains(hosts, project+"/*")
+	})
 }
 
 // Host is the name under which a service is called.
