@@ -32,9 +32,9 @@ SERVERS_PKG := github.com/plumbline-dev/plumbline/fixtures/servers
 WITH_SERVERS = go list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}{{range .XTestImports}}{{.}} {{$$p}}{{"\n"}}{{end}}' ./... \
 	| sed -n 's|^$(SERVERS_PKG) ||p' | sort -u
 
-# Those that need Knative get an API server of their own: its webhooks refuse
-# what other packages' tests write.
-WITH_KNATIVE = git grep -l 'servers\.Knative(' -- '*_test.go' | xargs -r -n 1 dirname | sort -u \
+# Those that need Knative, or istiod on top of it, get an API server of their
+# own: Knative's webhooks refuse what other packages' tests write.
+WITH_KNATIVE = git grep -l 'servers\.\(Knative\|Mesh\)(' -- '*_test.go' | xargs -r -n 1 dirname | sort -u \
 	| sed 's|^|github.com/plumbline-dev/plumbline/|'
 
 .DEFAULT_GOAL := help
@@ -61,6 +61,10 @@ devforge: ## Build bin/devforge, a Gitea (minutes, once)
 devknative: ## Build bin/devknative, Knative's webhook and controller (minutes, once)
 	@$(SERVER) knative-webhook devknative
 
+.PHONY: devmesh
+devmesh: ## Build bin/devmesh, Istio's control plane, and what asks it (minutes, once)
+	@$(SERVER) devmesh istiocheck meshcalls
+
 .PHONY: sops
 sops: ## Build bin/sops, which tests encrypt with (minutes, once)
 	@$(SERVER) sops
@@ -70,7 +74,7 @@ demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=
 	go run ./fixtures/demo
 
 .PHONY: test
-test: doctor devcluster devforge devknative sops ## Run all tests, with the race detector, against one API server and one Gitea
+test: doctor devcluster devforge devknative devmesh sops ## Run all tests, with the race detector, against one API server and one Gitea
 	@set -e; \
 	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
 	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
@@ -83,8 +87,8 @@ test: doctor devcluster devforge devknative sops ## Run all tests, with the race
 		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 -timeout 40m $$served; \
 	fi; \
 	if [ -n "$$knative" ]; then \
-		echo "go test -race: packages with Knative"; \
-		bin/devcluster -- bin/devknative -- go test -race -p 1 -count=1 -timeout 40m $$knative; \
+		echo "go test -race: packages with Knative and istiod"; \
+		bin/devcluster -- bin/devknative -- bin/devmesh -- go test -race -p 1 -count=1 -timeout 40m $$knative; \
 	fi
 	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "go test: $$module"; \
