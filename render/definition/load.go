@@ -17,6 +17,26 @@ func load(text []byte, p *problems) *yaml.Node {
 		p.errorf(CodeTooLarge, Pos{1, 1}, "the document has %d bytes; the limit is %d: split it", len(text), MaxDocument)
 		return nil
 	}
+	root := simple(text)
+	if root == nil {
+		root = parsed(text, p)
+	}
+	if root == nil {
+		return nil
+	}
+	before := len(p.found)
+	s := safety{p: p}
+	s.node(root, 0)
+	p.values = s.nodes
+	if len(p.found) > before {
+		return nil
+	}
+	return root
+}
+
+// parsed is what the parser of all YAML makes of a document; nil for nothing, or
+// with the violation added to p.
+func parsed(text []byte, p *problems) *yaml.Node {
 	var doc yaml.Node
 	if err := unmarshal(text, &doc); err != nil {
 		if strings.Contains(err.Error(), "exceeded max depth") {
@@ -29,13 +49,6 @@ func load(text []byte, p *problems) *yaml.Node {
 		return nil
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-		return nil
-	}
-	before := len(p.found)
-	s := safety{p: p}
-	s.node(doc.Content[0], 0)
-	p.values = s.nodes
-	if len(p.found) > before {
 		return nil
 	}
 	return doc.Content[0]
