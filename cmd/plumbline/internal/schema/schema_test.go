@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,6 +96,11 @@ func TestDefinitions(t *testing.T) {
 	}
 	for name, text := range shop(t) {
 		check(t, s, name, text, seen)
+	}
+	for name, text := range examples(t) {
+		if !strings.Contains(text, "kind: Config") {
+			check(t, s, name, []byte(text), seen)
+		}
 	}
 	if seen["right"] < 200 || seen["wrong"] < 60 {
 		t.Errorf("%d documents are right and %d mistakes seen: where are they?", seen["right"], seen["wrong"])
@@ -211,7 +217,20 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	}
-	if right < 3 || unknown < 10 {
+	for name, text := range examples(t) {
+		if !strings.Contains(text, "kind: Config\n") || !strings.Contains(text, "source:") { // or a part of one
+			continue
+		}
+		var root yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &root); err != nil {
+			t.Fatal(name, err)
+		}
+		if refused := validate(t, s, &root); len(refused) > 0 {
+			t.Errorf("%s: the schema says %v", name, refused)
+		}
+		right++
+	}
+	if right < 5 || unknown < 10 {
 		t.Errorf("%d configurations are right and %d mistakes seen", right, unknown)
 	}
 }
@@ -415,6 +434,26 @@ func value(n *yaml.Node) any {
 		}
 	}
 	return n.Value
+}
+
+// examples are the blocks of YAML in what people read, by file and number.
+func examples(t *testing.T) map[string]string {
+	t.Helper()
+	pages, err := filepath.Glob("../../../../docs/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatal(pages, err)
+	}
+	out := map[string]string{}
+	for _, page := range append(pages, "../../../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range regexp.MustCompile("(?s)```yaml[^\n]*\n(.*?)```").FindAllSubmatch(text, -1) {
+			out[filepath.Base(page)+" example "+strconv.Itoa(i)] = string(block[1])
+		}
+	}
+	return out
 }
 
 // shop are the files of the sample repository.
