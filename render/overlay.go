@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"sync"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -35,7 +36,15 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		return nil
 	}
 	r.opener.Begin()
+	var mu sync.Mutex
 	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) ([]byte, bool, error) {
+		if !definition.MaybeEncrypted(doc) {
+			if out, found := definition.Detach(doc); len(found) == 0 {
+				return out, true, nil
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
 		out, found, src := r.convert(fsys, at, doc)
 		for _, v := range found {
 			r.fileViolations = append(r.fileViolations, src.Place(v))
@@ -43,7 +52,7 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 		if len(plumbline.Errors(found)) > 0 {
 			return nil, false, errConvert
 		}
-		return out, len(found) == 0 && !definition.MaybeEncrypted(doc), nil
+		return out, false, nil
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -60,7 +69,10 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	if err != nil {
 		return nil //nolint:nilerr // what is wrong with the overlay is a violation
 	}
-	c := r.tree.parseBuilt(text)
+	c, err := r.tree.parseBuilt(ctx, text)
+	if err != nil {
+		return err
+	}
 	r.tree.only(c)
 	for _, v := range c.violations {
 		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))

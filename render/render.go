@@ -87,7 +87,8 @@ type Mesh struct {
 // document of the sources passes through convert first, with its path and first
 // line, which gives Space Cloud documents their plumbline.dev/v1 form, other
 // documents as they are, and nothing for a document to leave out. Of files for
-// whose documents it says "again" the function may remember the result.
+// whose documents it says "again" the function may remember the result. It may
+// be called by several goroutines at a time.
 type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string,
 	convert func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)) ([]byte, error)
 

@@ -149,15 +149,22 @@ func (t *tree) parse(text []byte) *content {
 	return c
 }
 
-// parseBuilt parses what an overlay built.
-func (t *tree) parseBuilt(text []byte) *content {
+// parseBuilt parses what an overlay built, on all cores.
+func (t *tree) parseBuilt(ctx context.Context, text []byte) (*content, error) {
 	chunks, violations := definition.Split(text)
 	c := &content{violations: violations, docs: make([]chunk, 0, len(chunks))}
 	for _, ch := range chunks {
-		doc := t.document(sha256.Sum256(ch.Text), ch.Text, func() *definition.Document { return t.opener.Parse(ch.Text) })
-		c.docs = append(c.docs, chunk{doc, ch.Before})
+		c.docs = append(c.docs, chunk{t.later(ch.Text), ch.Before})
 	}
-	return c
+	list := t.unparsed
+	t.unparsed = nil
+	return c, inParallel(ctx, runtime.GOMAXPROCS(0), len(list), func(_, i int) error {
+		u := &list[i]
+		if *u.doc = *t.opener.Parse(u.text); t.data {
+			u.doc.Data = definition.DataOf(u.text)
+		}
+		return nil
+	})
 }
 
 // unparsed is a document that has its place, and is not parsed yet.

@@ -17,6 +17,9 @@ const OwnProject = "."
 // that of Convert, and what a service says of its own project it says of
 // OwnProject, so that the service can be moved to another.
 func Detach(file []byte) ([]byte, []plumbline.Violation) {
+	if out, ok := detachOne(file); ok {
+		return out, nil
+	}
 	converted, violations := Convert(file)
 	chunks, _ := Split(converted)
 	changed := false
@@ -34,6 +37,25 @@ func Detach(file []byte) ([]byte, []plumbline.Violation) {
 		return converted, violations
 	}
 	return out.Bytes(), violations
+}
+
+// detachOne does so for a file of one document that has its form already, which
+// is the rule, and loads it once.
+func detachOne(file []byte) ([]byte, bool) {
+	chunks, violations := Split(file)
+	if len(chunks) != 1 || len(violations) > 0 {
+		return nil, false
+	}
+	var found problems
+	root := resolve(load(chunks[0].Text, &found))
+	if root == nil || root.Kind != yaml.MappingNode || isBatch(root) || isSpaceCloud(root, scalar(root, "apiVersion")) {
+		return nil, false
+	}
+	if !detachObject(root, 0) {
+		return file, true
+	}
+	out, err := yaml.Marshal(root)
+	return out, err == nil
 }
 
 func detachDocument(text []byte) ([]byte, bool) {

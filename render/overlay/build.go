@@ -36,7 +36,7 @@ const OriginAnnotation = "config.kubernetes.io/origin"
 // already is returned as it is; nothing is returned for a document that is to
 // be left out. The place is that of the document's first line, the path relative
 // to the repository's root. With again, the same file is not asked about the
-// next time.
+// next time. It is called by several goroutines.
 type Convert = func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)
 
 // FindFile is the name of the kustomization file in dir, empty when there is

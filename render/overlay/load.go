@@ -9,8 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -45,6 +48,7 @@ type loader struct {
 
 	before    map[string]*resourceFile // of the last build
 	resources map[string]*resourceFile
+	pending   []*conversion
 	raws      map[string][]byte // patches, and content for generators
 
 	kustomizations []kustomization // one after those that it uses
@@ -79,6 +83,7 @@ func (l *loader) load(dir string) (file string, err error) {
 		l.problem(at, "%s: an overlay takes only letters, digits and -_.: in names", dir)
 	} else {
 		file = l.directory(dir, at)
+		l.convertAll()
 	}
 	if err := l.stopped(); err != nil {
 		return file, &plumbline.Error{Op: opBuild, Err: err}
@@ -204,24 +209,55 @@ func (l *loader) resource(file string, info fs.FileInfo, from reference) {
 	if l.loaded[file] {
 		return
 	}
-	r := l.before[file]
-	if hash := hashOf(info); hash != "" && r != nil && r.hash == hash {
+	if r, hash := l.before[file], hashOf(info); r != nil && hash != "" && r.hash == hash {
 		l.loaded[file] = true
-	} else {
-		text, ok := l.read(file, from)
-		if !ok {
-			return
-		}
-		r = l.convertFile(file, text)
-		if r.hash != "" {
-			r.hash = hash
-		}
+		l.resources[file] = r
+		l.put(file, r.text, from)
+	} else if text, ok := l.read(file, from); ok {
+		l.pending = append(l.pending, &conversion{file: file, text: text, from: from, hash: hash})
 	}
-	l.resources[file] = r
-	l.secrets.addText(r.text)
-	if err := l.memory.WriteFile(path.Join(root, file), r.text); err != nil {
+}
+
+// put puts a file into memory.
+func (l *loader) put(file string, text []byte, from reference) {
+	l.secrets.addText(text)
+	if err := l.memory.WriteFile(path.Join(root, file), text); err != nil {
 		l.problem(from, "%w", err)
 	}
+}
+
+// conversion is a file of objects or definitions that is to be converted.
+type conversion struct {
+	file, hash string
+	text       []byte
+	from       reference
+
+	out      resourceFile
+	unsaid   [][]byte // texts whose values no message may show
+	problems []*plumbline.Error
+}
+
+// convertAll converts the files that were read, on all cores.
+func (l *loader) convertAll() {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(l.pending)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(l.pending) && l.stopped() == nil; i = int(next.Add(1)) - 1 {
+				l.pending[i].run(l.convert)
+			}
+		})
+	}
+	all.Wait()
+	for _, c := range l.pending {
+		l.problems = append(l.problems, c.problems...)
+		for _, text := range c.unsaid {
+			l.secrets.addText(text)
+		}
+		l.resources[c.file] = &c.out
+		l.put(c.file, c.out.text, c.from)
+	}
+	l.pending = nil
 }
 
 func hashOf(info fs.FileInfo) string {
@@ -231,59 +267,62 @@ func hashOf(info fs.FileInfo) string {
 	return ""
 }
 
-// convertFile gives the documents of a file the form that kustomize gets. The
-// hash of the result is empty when it must not be used again.
-func (l *loader) convertFile(file string, text []byte) *resourceFile {
-	chunks, violations := definition.Split(text)
-	r := &resourceFile{hash: "again"}
+// run gives the documents of the file the form that kustomize gets. The hash of
+// the result is empty when it must not be used again.
+func (c *conversion) run(convert Convert) {
+	c.out.hash = c.hash
+	chunks, violations := definition.Split(c.text)
 	for _, v := range violations {
-		v.Origin.Path = file
-		l.problemAt(v.Origin, errors.New(v.Message))
-		r.hash = ""
+		v.Origin.Path = c.file
+		c.problem(v.Origin, errors.New(v.Message))
+		c.out.hash = ""
 	}
 	var out bytes.Buffer
-	for _, c := range chunks {
-		if !l.document(file, c, r, &out) {
-			r.hash = ""
+	for _, chunk := range chunks {
+		if !c.document(chunk, convert, &out) {
+			c.out.hash = ""
 		}
 	}
-	r.text = out.Bytes()
-	r.sum = sha256.Sum256(r.text)
-	return r
+	c.out.text = out.Bytes()
+	c.out.sum = sha256.Sum256(c.out.text)
 }
 
-// document writes one document of a resource file, converted and marked, to
-// out. It tells whether it would be the same the next time.
-func (l *loader) document(file string, c definition.Chunk, r *resourceFile, out *bytes.Buffer) (again bool) {
-	at := plumbline.Origin{Path: file, Line: c.Before + 1}
-	text, again := c.Text, true
-	if l.convert != nil {
+func (c *conversion) problem(at plumbline.Origin, err error) {
+	c.problems = append(c.problems, &plumbline.Error{Op: opBuild, Kind: plumbline.KindInvalid, Origin: at, Err: err})
+}
+
+// document writes one document of the file, converted and marked, to out. It
+// tells whether it would be the same the next time.
+func (c *conversion) document(chunk definition.Chunk, convert Convert, out *bytes.Buffer) (again bool) {
+	at := plumbline.Origin{Path: c.file, Line: chunk.Before + 1}
+	text, again := chunk.Text, true
+	if convert != nil {
 		var err error
 		var placed *plumbline.Error
-		switch text, again, err = l.convert(at, c.Text); {
+		switch text, again, err = convert(at, chunk.Text); {
 		case errors.As(err, &placed) && !placed.Origin.IsZero():
-			l.problems = append(l.problems, placed)
+			c.problems = append(c.problems, placed)
 			return false
 		case err != nil:
-			if _, syntax := decode(c.Text); syntax != nil {
-				at.Line, err = c.Before+syntax.line, syntax
+			if _, syntax := decode(chunk.Text); syntax != nil {
+				at.Line, err = chunk.Before+syntax.line, syntax
 			}
-			l.problemAt(at, err)
+			c.problem(at, err)
 			return false
 		}
 	}
-	nodes, err := decode(text)
-	if err != nil {
-		at.Line = c.Before + err.line
-		l.secrets.addText(c.Text)
-		l.problemAt(at, err)
+	nodes, failed := decode(text)
+	if failed != nil {
+		at.Line = chunk.Before + failed.line
+		c.unsaid = append(c.unsaid, chunk.Text)
+		c.problem(at, failed)
 		return false
 	}
 	for _, n := range nodes {
-		markObject(n.Content[0], at, 0, &r.objects)
+		markObject(n.Content[0], at, 0, &c.out.objects)
 	}
 	if err := encodeAll(out, nodes); err != nil {
-		l.problemAt(at, err)
+		c.problem(at, err)
 		return false
 	}
 	return again
