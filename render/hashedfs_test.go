@@ -92,8 +92,23 @@ func (h *hashedFS) Stat(name string) (fs.FileInfo, error) {
 	if _, ok := h.MapFS[name]; !ok {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
-	return h.MapFS.Stat(name)
+	info, err := h.MapFS.Stat(name)
+	return fileInfo{info, h.hashes[name]}, err
 }
+
+func (h *hashedFS) Open(name string) (fs.File, error) {
+	if _, ok := h.MapFS[name]; ok {
+		h.reads = append(h.reads, name)
+	}
+	return h.MapFS.Open(name)
+}
+
+type fileInfo struct {
+	fs.FileInfo
+	hash string
+}
+
+func (i fileInfo) ContentHash() string { return i.hash }
 
 type hashedEntry struct {
 	fs.DirEntry
