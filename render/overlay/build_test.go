@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
 // Each archive in testdata is a repository. Its comment begins with the
@@ -205,13 +207,124 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// TestLinks: links are followed inside the repository and nowhere else.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	outside, dir := t.TempDir(), t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, name string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const object = "{apiVersion: v1, kind: ConfigMap, metadata: {name: hunter2}}"
+	write(filepath.Join(outside, "x.yaml"), object)
+	write(filepath.Join(outside, "base", "kustomization.yaml"), "resources: [../x.yaml]")
+	write(filepath.Join(dir, "in.yaml"), object)
+	for _, d := range []string{"fine", "file", "base", "patch", "loop"} {
+		write(filepath.Join(dir, d, "kustomization.yaml"), map[string]string{
+			"fine": "resources: [in.yaml]", "file": "resources: [out.yaml]", "base": "resources: [out]",
+			"patch": "resources: [../in.yaml]\npatches: [{path: out.yaml, target: {kind: ConfigMap}}]", "loop": "resources: [again]",
+		}[d])
+	}
+	link("../in.yaml", "fine/in.yaml")
+	link(filepath.Join(outside, "x.yaml"), "file/out.yaml")
+	link(filepath.Join(outside, "base"), "base/out")
+	link(filepath.Join(outside, "x.yaml"), "patch/out.yaml")
+	link("../loop", "loop/again")
+	fenced, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fenced.Close()
+	for d, want := range map[string]string{
+		"fine": "", "file": "file/kustomization.yaml:1: build overlay: resources: out.yaml is a link that leads out of the repository, or nowhere: commit a copy",
+		"base":  "base/kustomization.yaml:1: build overlay: resources: out is a link that leads out of the repository, or nowhere: commit a copy",
+		"patch": "patch/kustomization.yaml:2: build overlay: patches: out.yaml is a link that leads out of the repository, or nowhere: commit a copy",
+		"loop":  "is a link that leads out of the repository, or nowhere: commit a copy", // by way of itself
+	} {
+		_, err := Build(t.Context(), fenced.FS(), d, nil)
+		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", d, err, want)
+		}
+	}
+}
+
+// TestDeep: kustomizations that use each other without end are told before they
+// fill the memory.
+func TestDeep(t *testing.T) {
+	t.Parallel()
+	repo := fstest.MapFS{}
+	for i := range 60 {
+		repo[fmt.Sprintf("d%d/kustomization.yaml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "resources: [../d%d]", i+1)}
+	}
+	_, err := Build(t.Context(), repo, "d0", nil)
+	want := "d49/kustomization.yaml:1: build overlay: resources: more than 50 kustomizations use each other: a link may lead to where it lies"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// FuzzBuild builds in "a" what an archive holds. Nothing but its files is read,
+// and the parts make the whole.
 func FuzzBuild(f *testing.F) {
-	f.Add("resources: [x.yaml]", "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}")
-	f.Add("patches: [{path: x.yaml}]", "- {op: add}")
-	f.Fuzz(func(t *testing.T, kustomization, x string) {
-		repo := fstest.MapFS{"a/kustomization.yaml": {Data: []byte(kustomization)}, "a/x.yaml": {Data: []byte(x)}}
-		if out, err := Build(t.Context(), repo, "a", nil); err != nil && out != nil {
+	for _, files := range []string{
+		"-- a/kustomization.yaml --\nresources: [x.yaml]\n-- a/x.yaml --\n{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}\n",
+		"-- a/kustomization.yaml --\npatches: [{path: x.yaml}]\n-- a/x.yaml --\n- {op: add}\n",
+	} {
+		f.Add([]byte(files))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		repo := &recorder{fs: fstest.MapFS{}}
+		for _, file := range txtar.Parse(text).Files {
+			if len(repo.fs) < 8 && fs.ValidPath(file.Name) {
+				repo.fs[file.Name] = &fstest.MapFile{Data: file.Data}
+			}
+		}
+		out, err := (&Builder{size: 1}).Build(t.Context(), repo, "a", detach)
+		if err != nil && out != nil {
 			t.Error("an error and a result")
+		}
+		if plumbline.KindOf(err) == plumbline.KindInternal {
+			t.Error(err)
+		}
+		for _, name := range repo.files() {
+			if repo.fs[name] == nil {
+				t.Errorf("%s was read", name)
+			}
+		}
+	})
+}
+
+// FuzzPatch applies what may be a patch to an object.
+func FuzzPatch(f *testing.F) {
+	f.Add("Deployment", "tier=front", "- {op: add, path: /spec/replicas, value: 3}")
+	f.Add(".*", "", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: a, image: b}]}}}}")
+	f.Fuzz(func(t *testing.T, kind, labels, text string) {
+		p, err := NewPatch(definition.PatchTarget{Kind: kind, LabelSelector: labels}, text)
+		if err != nil {
+			return
+		}
+		ref := plumbline.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "a"}
+		body := []byte(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","namespace":"shop","labels":{"tier":"front"}},"spec":{"replicas":1,"template":{"spec":{"containers":[{"name":"a"}]}}}}`)
+		if !p.Selects(ref, "v1") {
+			return
+		}
+		out, selected, err := p.Apply(body)
+		if err == nil && selected && !json.Valid(out) {
+			t.Errorf("%q", out)
+		}
+		if err != nil && strings.Contains(err.Error(), "panicked") {
+			t.Error(err)
 		}
 	})
 }

@@ -237,7 +237,7 @@ func (w walker) resolve(r reference, value string) (target string, info fs.FileI
 		w.l.problem(r, "%s is absolute; write it relative to the kustomization file", value)
 		return ".", nil
 	case target == ".." || strings.HasPrefix(target, "../"):
-		w.l.problem(r, "%s leaves the repository", value)
+		w.l.problem(r, "%s leaves the repository: commit a copy", value)
 		return ".", nil
 	}
 	info, err := fs.Stat(w.l.source, target)
@@ -246,12 +246,24 @@ func (w walker) resolve(r reference, value string) (target string, info fs.FileI
 		w.l.problem(r, "%s: an overlay takes only letters, digits and -_.: in names", value)
 	case err == nil:
 		return target, info
+	case isLink(w.l.source, target):
+		w.l.problem(r, "%s is a link that leads out of the repository, or nowhere: commit a copy", value)
 	case remote.MatchString(value):
 		w.l.problem(r, "%s is remote; nothing is fetched: commit a copy", value)
 	default:
 		w.l.problem(r, "%s is not in the repository", value)
 	}
 	return ".", nil
+}
+
+// isLink tells whether name, or a directory on the way to it, is a symbolic link.
+func isLink(fsys fs.FS, name string) bool {
+	for ; name != "."; name = path.Dir(name) {
+		if info, err := fs.Lstat(fsys, name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // local writes target relative to dir, beginning with a dot, which no address

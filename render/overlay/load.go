@@ -28,6 +28,7 @@ import (
 const (
 	maxBytes = 256 << 20
 	maxFiles = 100_000
+	maxStack = 50 // kustomizations that use each other
 )
 
 func fileNames() []string { return konfig.RecognizedKustomizationFileNames() }
@@ -159,6 +160,10 @@ func (l *loader) directory(dir string, from reference) (file string) {
 func (l *loader) looping(dir string, from reference) bool {
 	if slices.Contains(l.stack, dir) {
 		l.problem(from, "a cycle: %s", strings.Join(append(slices.Clone(l.stack), dir), " → "))
+		return true
+	}
+	if len(l.stack) >= maxStack {
+		l.problem(from, "more than %d kustomizations use each other: a link may lead to where it lies", maxStack)
 		return true
 	}
 	for _, above := range l.stack {
