@@ -69,7 +69,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	planned, decided := r.planned.next(r.planInput(c, rendered.Objects))
 	r.planned = planned
 	res.Plan = r.planned.plan()
-	r.moveOrigins(rendered.Objects, decided)
+	r.noteDefinitions(rendered.Objects, decided)
 	r.spare(&res.Plan, rendered.Objects)
 	r.postpone(&res.Plan)
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
@@ -222,13 +222,14 @@ func (r *Reconciler) claimPlanned() {
 	}
 }
 
-// moveOrigins notes where the definitions of refs now stand. It is worth no
-// write of its own.
-func (r *Reconciler) moveOrigins(objects plumbline.Objects, refs []plumbline.Ref) {
+// noteDefinitions notes what the definitions of refs say besides the content:
+// where they stand, which is worth no write of its own, and whether the object
+// is never to be deleted, which counts when they are gone.
+func (r *Reconciler) noteDefinitions(objects plumbline.Objects, refs []plumbline.Ref) {
 	for _, ref := range refs {
 		o, wanted := objects.Get(ref)
-		if e, ok := r.inv.Get(ref); ok && wanted && e.Origin != o.Origin {
-			e.Origin = o.Origin
+		if e, ok := r.inv.Get(ref); ok && wanted && (e.Origin != o.Origin || e.Keep != o.Control.KeepOnPrune) {
+			e.Origin, e.Keep = o.Origin, o.Control.KeepOnPrune
 			r.inv.Put(e)
 		}
 	}
