@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -43,7 +45,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
+			"exits":      exits,
+			"documented": documented,
 		},
 	})
 }
@@ -63,6 +66,21 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// documented wants a file of the script, or stdout, in a page of docs:
+// documented PAGE FILE. Columns may be of other widths.
+func documented(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: documented PAGE FILE")
+	}
+	page, err := os.ReadFile(filepath.Join(docsDir, args[0]))
+	ts.Check(err)
+	blanks := regexp.MustCompile(`(\S)  +`)
+	plain := func(text string) string { return blanks.ReplaceAllString(text, "$1 ") }
+	if text := plain(ts.ReadFile(args[1])); text == "" || !strings.Contains(plain(string(page)), text) {
+		ts.Fatalf("docs/%s does not show:\n%s", args[0], text)
 	}
 }
 
