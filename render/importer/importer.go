@@ -91,6 +91,7 @@ type importing struct {
 	violations []plumbline.Violation
 	exported   bool // a service of Space Cloud is among the documents
 	roles      bool
+	patches    int // of what is rendered: they have an order
 }
 
 // document is one that will be written.
@@ -166,6 +167,9 @@ func (in *importing) chunk(file string, c definition.Chunk) {
 	case failed:
 	case doc.Skipped != "" && doc.Form == "":
 		in.note(src.At(definition.Pos{Line: 1}), definition.Left, "%s", doc.Skipped)
+	case len(doc.Posts) > 0:
+		in.patches++
+		in.put(&document{path: "post-render.yaml", rank: in.patches, text: verbatim(c.Text), origin: src.At(doc.Posts[0].At)})
 	case len(doc.Plain) > 0:
 		in.plain(src, c.Text, doc)
 	default:
