@@ -56,8 +56,9 @@ func (l *loader) references(k *types.Kustomization, dir string, at reference) {
 		walk.patch(&k.Patches[i])
 	}
 	for i := range k.Replacements {
+		written := k.Replacements[i].Path
 		walk.optional("replacements", &k.Replacements[i].Path)
-		walk.replacement(k.Replacements[i])
+		walk.replacement(k.Replacements[i], written)
 	}
 	for i := range k.ConfigMapGenerator {
 		walk.sources("configMapGenerator", &k.ConfigMapGenerator[i].KvPairSources)

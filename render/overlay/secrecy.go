@@ -36,13 +36,15 @@ func copiesSecret(r types.Replacement) bool {
 		return false
 	}
 	return slices.ContainsFunc(r.Targets, func(t *types.TargetSelector) bool {
-		return t == nil || t.Select == nil || !isSecretKind(t.Select.Kind)
+		return t == nil || t.Select == nil || !isSecretKind(t.Select.Kind) || slices.ContainsFunc(t.FieldPaths, func(field string) bool {
+			return !slices.ContainsFunc([]string{"data.", "stringData.", "spec.data."}, func(values string) bool { return strings.HasPrefix(field, values) })
+		})
 	})
 }
 
 // replacement refuses what copies a secret. Replacements in a file of their own
 // are read as kustomize reads them: a list, or one.
-func (w walker) replacement(r types.ReplacementField) {
+func (w walker) replacement(r types.ReplacementField, written string) {
 	if r.Path == "" {
 		if copiesSecret(r.Replacement) {
 			w.l.problem(w.ref("replacements", r.Source.FieldPath), keepHere)
@@ -60,7 +62,7 @@ func (w walker) replacement(r types.ReplacementField) {
 	}
 	for _, one := range list {
 		if copiesSecret(one) {
-			w.l.problem(w.ref("replacements", r.Path), keepHere)
+			w.l.problem(w.ref("replacements", written), keepHere)
 		}
 	}
 }
