@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (r *reader) merge(owner, v *yaml.Node, what string, known []string, read fu
 
 func (r *reader) unknownField(k *yaml.Node, what string, known []string) {
 	hint := ""
-	if near := Nearest(k.Value, known); near != "" {
+	if near := cmp.Or(elsewhere(what, k.Value), Nearest(k.Value, known)); near != "" {
 		hint = "; did you mean " + strconv.Quote(near) + "?"
 	}
 	switch {

@@ -76,6 +76,43 @@ func TestReferenceIsComplete(t *testing.T) {
 	}
 }
 
+// TestHabits: what a message sends people to is there, and what they wrote is
+// not.
+func TestHabits(t *testing.T) {
+	t.Parallel()
+	mappings := map[string]*reference.Mapping{}
+	var add func(m *reference.Mapping)
+	add = func(m *reference.Mapping) {
+		mappings[m.Name] = m
+		for _, f := range m.Fields {
+			if f.Of != nil {
+				add(f.Of)
+			}
+		}
+	}
+	for _, k := range reference.Kinds() {
+		add(k.Spec)
+	}
+	for what, keys := range definition.Habits() {
+		for key, path := range keys {
+			if slices.ContainsFunc(mappings[what].Fields, func(f reference.Field) bool { return f.Key == key && f.In(definition.FormPlumbline) }) {
+				t.Errorf("%s has a field %s", what, key)
+			}
+			at := mappings[what]
+			for step := range strings.SplitSeq(path, ".") {
+				if at == nil {
+					break // below a mapping of text any key may stand
+				}
+				i := slices.IndexFunc(at.Fields, func(f reference.Field) bool { return f.Key == step })
+				if i < 0 {
+					t.Fatalf("%s: there is no %s", what, path)
+				}
+				at = at.Fields[i].Of
+			}
+		}
+	}
+}
+
 // documents are those of all archives, and of testdata/convert.
 func documents(t *testing.T) [][]byte {
 	t.Helper()
