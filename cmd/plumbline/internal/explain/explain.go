@@ -230,7 +230,7 @@ func key(path []string) (string, error) {
 	p.line("Config " + at)
 	p.line("")
 	for _, k := range below {
-		doc := k.Doc
+		doc := plain(k.Doc)
 		if !k.Built {
 			doc = "not in this version"
 		}
@@ -246,7 +246,7 @@ func keyPage(k config.Key) string {
 		p.paragraph("", "Not in this version.")
 		return p.String()
 	}
-	p.paragraph("", k.Doc)
+	p.paragraph("", plain(k.Doc))
 	if len(k.Values) > 0 {
 		p.paragraph("VALUES", strings.Join(k.Values, ", "))
 	}
@@ -255,6 +255,9 @@ func keyPage(k config.Key) string {
 	}
 	return p.String()
 }
+
+// plain is a description without the marks of its page.
+func plain(doc string) string { return strings.ReplaceAll(doc, "`", "") }
 
 func limits(f reference.Field) string {
 	if f.Type != reference.Number {

@@ -13,36 +13,34 @@ import (
 	"github.com/plumbline-dev/plumbline/fixtures/golden"
 )
 
-// TestWrite: what is wrong in each archive of fixtures/golden, as SARIF, has no
+// TestWrite: what is wrong in the archives of fixtures/golden, as SARIF, has no
 // field that the format does not have, fits the schema that OASIS published (it
 // comes with the reader), and says all that the violations say.
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	results := 0
+	var in []ours.Result
 	for _, c := range golden.Cases(t) {
-		var in []ours.Result
 		for _, v := range c.Render(t).Violations {
-			in = append(in, ours.Result{Environment: "test", Violation: v})
+			in = append(in, ours.Result{Environment: c.Name, Violation: v})
 		}
-		var b bytes.Buffer
-		if err := ours.Write(&b, "dev", in, false); err != nil {
-			t.Fatal(err)
-		}
-		compare(t, c.Name, in, b.Bytes())
-		results += len(in)
 	}
-	if results < 200 {
-		t.Errorf("%d violations", results)
+	if len(in) < 200 {
+		t.Errorf("%d violations", len(in))
 	}
+	var b bytes.Buffer
+	if err := ours.Write(&b, "dev", in, false); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, in, b.Bytes())
 }
 
 // compare reads the output by another's types.
-func compare(t *testing.T, name string, in []ours.Result, out []byte) {
+func compare(t *testing.T, in []ours.Result, out []byte) {
 	t.Helper()
 	strict := json.NewDecoder(bytes.NewReader(out))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&sarif.Report{}); err != nil {
-		t.Errorf("%s: %v", name, err)
+		t.Error(err)
 	}
 	report, err := sarif.FromBytes(out)
 	if err != nil {
@@ -50,17 +48,17 @@ func compare(t *testing.T, name string, in []ours.Result, out []byte) {
 	}
 	report.Runs[0].NewlineSequences = []string{"\n"} // the reader makes it empty, which the schema refuses
 	if err := report.Validate(); err != nil {
-		t.Errorf("%s: %v", name, err)
+		t.Error(err)
 	}
 	run := report.Runs[0]
 	if len(run.Results) != len(in) {
-		t.Fatalf("%s: %d results of %d violations", name, len(run.Results), len(in))
+		t.Fatalf("%d results of %d violations", len(run.Results), len(in))
 	}
 	for i, r := range run.Results {
 		v := in[i]
 		rule := run.Tool.Driver.Rules[r.RuleIndex]
 		if *r.RuleID != v.Code || *rule.ID != v.Code || rule.Help == nil || *r.Message.Text != v.Message || r.Level != string(v.Severity) {
-			t.Errorf("%s: %s became %v of rule %v", name, v, r, rule)
+			t.Errorf("%s: %s became %v of rule %v", v.Environment, v, r, rule)
 		}
 		if v.Origin.Path == "" {
 			continue
@@ -74,10 +72,10 @@ func compare(t *testing.T, name string, in []ours.Result, out []byte) {
 			}
 		}
 		if got := (plumbline.Origin{Path: *at.ArtifactLocation.URI, Line: line, Column: column}); got != v.Origin {
-			t.Errorf("%s: %s is at %s", name, v, got)
+			t.Errorf("%s: %s is at %s", v.Environment, v, got)
 		}
 		if len(r.RelatedLocations) != len(v.Related) {
-			t.Errorf("%s: %s has %d related places", name, v, len(r.RelatedLocations))
+			t.Errorf("%s: %s has %d related places", v.Environment, v, len(r.RelatedLocations))
 		}
 	}
 }
