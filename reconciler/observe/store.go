@@ -29,7 +29,7 @@ func (s *store) current() bool { return s.w.kinds[s.k.GroupKind()] == s.k }
 // because the reflector keys a list by it.
 type shrunk struct {
 	metav1.ObjectMeta
-	seen drift.Observation
+	seen *drift.Observation // on its own: it is kept, the rest is not
 }
 
 // Transformer shrinks objects while a list streams in, so that a list of
@@ -51,7 +51,7 @@ func (s *store) shrink(obj any) (_ *shrunk, err error) {
 		return o, nil
 	case *metav1.PartialObjectMetadata:
 		seen := drift.Observe(refOf(s.k.GroupKind(), &o.ObjectMeta), &o.ObjectMeta)
-		return &shrunk{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}, seen: seen}, nil
+		return &shrunk{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}, seen: &seen}, nil
 	default:
 		return nil, fmt.Errorf("observe %s: unexpected %T", s.k.GroupKind(), obj)
 	}
@@ -81,7 +81,7 @@ func (s *store) put(obj any) error {
 		return nil // the response to our own write came first
 	}
 	delete(k.answers, o.seen.Ref)
-	k.objects = k.objects.With(o.seen.Ref, &o.seen)
+	k.objects = k.objects.With(o.seen.Ref, o.seen)
 	s.w.touch(o.seen.Ref)
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *store) Replace(list []any, version string) error {
 		if err != nil {
 			continue // it is not observed, so it is asked for by itself
 		}
-		listed[o.seen.Ref] = &o.seen
+		listed[o.seen.Ref] = o.seen
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()

@@ -73,12 +73,14 @@ func decodeShard(data []byte, project string) ([]Entry, error) {
 		return nil, err
 	}
 	out := make([]Entry, 0, len(w.Entries))
+	texts := shared{}
 	for _, we := range w.Entries {
 		e := Entry{
-			Ref:     plumbline.Ref{Group: we.Group, Kind: we.Kind, Namespace: we.Namespace, Name: we.Name},
-			Version: we.Version, Project: project, Service: we.Service, Origin: we.Origin,
+			Ref:     plumbline.Ref{Group: texts.one(we.Group), Kind: texts.one(we.Kind), Namespace: texts.one(we.Namespace), Name: we.Name},
+			Version: texts.one(we.Version), Project: project, Service: texts.one(we.Service), Origin: we.Origin,
 			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep, Shared: we.Shared,
 		}
+		e.Origin.Path = texts.one(e.Origin.Path)
 		if e.Ref.Kind == "" || e.Ref.Name == "" {
 			return nil, fmt.Errorf("read inventory: an entry has no kind or no name")
 		}
@@ -87,11 +89,27 @@ func decodeShard(data []byte, project string) ([]Entry, error) {
 				return nil, fmt.Errorf("read inventory: %s points at field set %d of %d", e.Ref, we.Verified.Set, len(w.Sets))
 			}
 			e.Verified = we.Verified.Record
+			if e.Verified.UID == e.UID {
+				e.Verified.UID = e.UID // one text
+			}
+			e.Verified.Others, e.Verified.Status = texts.one(e.Verified.Others), texts.one(e.Verified.Status)
 			e.Verified.Fields = unique.Make(w.Sets[we.Verified.Set])
 		}
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// shared are texts that many entries hold: decoded, each has its own.
+type shared map[string]string
+
+// one is the first text that is like s.
+func (t shared) one(s string) string {
+	if first, ok := t[s]; ok {
+		return first
+	}
+	t[s] = s
+	return s
 }
 
 // pack encodes v as the format byte and gzipped JSON: the same value, the same

@@ -111,6 +111,25 @@ func (inv *Inventory) set(e Entry) {
 	}
 }
 
+// inventoryOf is an inventory of entries, of which the later one of a Ref counts.
+func inventoryOf(entries []Entry) *Inventory {
+	inv := NewInventory()
+	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
+	list := make([]*Entry, 0, len(entries))
+	for i, e := range entries {
+		if i+1 < len(entries) && entries[i+1].Ref == e.Ref {
+			continue
+		}
+		list = append(list, &e)
+		inv.join(groupOf(&e), e.Ref)
+		if !e.Owned() {
+			inv.planned[e.Ref] = true
+		}
+	}
+	inv.entries = plumbline.RefMapOf(len(list), func(i int) (plumbline.Ref, *Entry) { return list[i].Ref, list[i] })
+	return inv
+}
+
 // Planned are the refs of the entries that are not owned, sorted.
 func (inv *Inventory) Planned() []plumbline.Ref {
 	return slices.SortedFunc(maps.Keys(inv.planned), plumbline.Ref.Compare)

@@ -164,10 +164,10 @@ func (s *Store) index(project, name string) int {
 	return i - 1
 }
 
-// gather takes in the shards of a project. Where a process was killed while it
-// made them more, an entry may be in two of them, of which the one in its place
-// is the newer.
-func (inv *Inventory) gather(shards []shard) sharding {
+// gather is the entries of a project's shards. Where a process was killed while
+// it made them more, an entry may be in two of them, of which the one in its
+// place is the newer: it comes later.
+func gather(shards []shard) ([]Entry, sharding) {
 	n := 1
 	for _, s := range shards {
 		for n <= s.index {
@@ -175,7 +175,7 @@ func (inv *Inventory) gather(shards []shard) sharding {
 		}
 	}
 	out := sharding{n: n, anew: len(shards) != n}
-	var placed []Entry
+	var entries, placed []Entry
 	for _, s := range shards {
 		for _, e := range s.entries {
 			if groupOf(&e).shard(n) == s.index {
@@ -183,11 +183,8 @@ func (inv *Inventory) gather(shards []shard) sharding {
 				continue
 			}
 			out.anew = true
-			inv.set(e)
+			entries = append(entries, e)
 		}
 	}
-	for _, e := range placed {
-		inv.set(e)
-	}
-	return out
+	return append(entries, placed...), out
 }

@@ -78,7 +78,7 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 	if err != nil {
 		return Loaded{}, classify("read inventory", err)
 	}
-	out := Loaded{Inventory: NewInventory()}
+	var out Loaded
 	for _, version := range s.versions {
 		c, err := resourceversion.CompareResourceVersion(list.ResourceVersion, version)
 		out.Rewound = out.Rewound || (err == nil && c < 0)
@@ -105,9 +105,13 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		}
 		read[project] = append(read[project], shard{s.index(project, cm.Name), entries})
 	}
-	for project, shards := range read {
-		s.shards[project] = out.Inventory.gather(shards)
+	var all []Entry
+	for _, project := range slices.Sorted(maps.Keys(read)) {
+		entries, divided := gather(read[project])
+		s.shards[project] = divided
+		all = append(all, entries...)
 	}
+	out.Inventory = inventoryOf(all)
 	out.Damaged = errors.Join(damaged...)
 	return out, nil
 }
