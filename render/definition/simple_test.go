@@ -92,3 +92,38 @@ func likeTheParser(t *testing.T, text []byte) {
 		t.Fatalf("%q (-parser +simple):\n%s", text, diff)
 	}
 }
+
+// BenchmarkSimple loads the definition of a service, and the same with a comment
+// that is not ASCII, which is the parser's.
+func BenchmarkSimple(b *testing.B) {
+	const text = `apiVersion: plumbline.dev/v1
+kind: ServiceVersion
+metadata: {name: cart-v1, namespace: shop}
+spec:
+  id: cart
+  version: v1
+  labels: {team: "1"}
+  scale: {minReplicas: 1, maxReplicas: 10, concurrency: 50}
+  tasks:
+  - id: web
+    docker: {image: "registry.example.com/shop/cart:1", secret: ""}
+    resources: {cpu: 250, memory: 512}
+    ports: [{name: http, protocol: http, port: 8080}]
+    env:
+      LOG_LEVEL: info
+      NEXT: http://catalog.shop.svc.cluster.local
+    secrets: [cart]
+  whitelists: [{projectId: shop, service: web}]
+  upstreams: [{projectId: shop, service: catalog}]
+`
+	for name, text := range map[string]string{"simple": text, "parser": text + "# ü\n"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := Parse([]byte(text)); len(d.Versions) != 1 || len(d.Violations) > 0 {
+					b.Fatal(d.Violations)
+				}
+			}
+		})
+	}
+}
