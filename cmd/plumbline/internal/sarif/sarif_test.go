@@ -83,14 +83,16 @@ func compare(t *testing.T, in []ours.Result, out []byte) {
 // With strict, what stops a build is an error.
 func TestStrict(t *testing.T) {
 	t.Parallel()
-	v := plumbline.Violation{Code: "PL3008", Severity: plumbline.SeverityWarning, Message: "m", Origin: plumbline.Origin{Path: "a b/ü.yaml"}}
+	v := plumbline.Violation{Code: "PL3008", Severity: plumbline.SeverityWarning, Message: "m", Origin: plumbline.Origin{Path: "a b/ü.yaml", Line: 3, Column: 7}}
 	for strict, want := range map[bool]string{true: `"level": "error"`, false: `"level": "warning"`} {
 		var b bytes.Buffer
 		if err := ours.Write(&b, "dev", []ours.Result{{Violation: v}}, strict); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(b.String(), want) || !strings.Contains(b.String(), `"uri": "a%20b/%C3%BC.yaml"`) {
-			t.Errorf("strict %v:\n%s", strict, b.String())
+		for _, part := range []string{want, `"uri": "a%20b/%C3%BC.yaml"`, `"startLine": 3`, `"startColumn": 7`, `"ruleIndex": 0`, `"version": "2.1.0"`} {
+			if !strings.Contains(b.String(), part) { // as it is spelled: Go reads keys in any case
+				t.Errorf("strict %v: no %s in\n%s", strict, part, b.String())
+			}
 		}
 	}
 }
