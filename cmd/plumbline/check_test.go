@@ -29,19 +29,7 @@ func newCheckStage(t *testing.T, cluster *servers.ClusterHandle) *checkStage {
 	t.Helper()
 	s := &checkStage{stage: newStage(t, t.TempDir(), cluster)}
 	repo := gittest.New(t)
-	repo.CommitFiles("environments/production/cart.yaml", s.theirs(`apiVersion: plumbline.dev/v1
-kind: Project
-metadata:
-  name: shop
----
-apiVersion: plumbline.dev/v1
-kind: ServiceVersion
-metadata: {name: cart-v1, namespace: shop}
-spec:
-  id: cart
-  version: v1
-  tasks: [{id: cart, ports: [{name: http, protocol: http, port: 8080}], docker: {image: ghcr.io/example/cart:1.4.0}}]
-`))
+	repo.CommitFiles("environments/production/cart.yaml", s.theirs(installService))
 	s.git = gittest.Serve(t, repo, gittest.Settings{Token: checkPassword, MayPush: true})
 	s.write("token", checkPassword)
 	s.write("plumbline.yaml", s.theirs(`apiVersion: plumbline.dev/v1
