@@ -117,34 +117,17 @@ func manifests(r rendering, projects []string, showSecrets bool) ([]manifest, er
 const closedValue = "[encrypted]"
 
 // redactSecret replaces the values of a Secret, or if they are to be shown those
-// that are still encrypted, and the annotation in which kubectl keeps a copy of
-// them.
+// that are still encrypted.
 func redactSecret(body []byte, show bool) ([]byte, error) {
-	var secret map[string]any
-	if err := json.Unmarshal(body, &secret); err != nil {
-		return nil, errors.New("the body is no JSON object")
-	}
-	for _, field := range []string{"data", "stringData"} {
-		values, ok := secret[field].(map[string]any)
-		if !ok {
-			delete(secret, field)
-			continue
+	return plumbline.RedactSecret(body, func(value any) any {
+		switch {
+		case isClosed(value):
+			return closedValue
+		case !show:
+			return plumbline.SecretValue{}
 		}
-		for key, value := range values {
-			switch {
-			case isClosed(value):
-				values[key] = closedValue
-			case !show:
-				values[key] = plumbline.SecretValue{}
-			}
-		}
-	}
-	if metadata, ok := secret["metadata"].(map[string]any); ok {
-		if annotations, ok := metadata["annotations"].(map[string]any); ok {
-			delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
-		}
-	}
-	return json.Marshal(secret)
+		return value
+	})
 }
 
 // isClosed tells whether a value of data is SOPS's text, or several of them.
