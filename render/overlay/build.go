@@ -54,7 +54,7 @@ func FindFile(fsys fs.FS, dir string) string {
 // they were the last time are not read and not built anew. The zero value is
 // ready. It is not safe for concurrent use.
 type Builder struct {
-	size  int // of parts; 0 is partSize
+	size  int // of parts; 0 is partSize, a negative one builds all at once
 	files map[string]*resourceFile
 	parts map[[sha256.Size]byte][]object
 }

@@ -34,10 +34,11 @@ const partSize = 32
 // whole is all of it as one part.
 func (l *loader) whole() part { return l.part(nil, true) }
 
-// parts cuts the overlay.
+// parts cuts the overlay into parts of about so many files; a negative size
+// leaves it whole.
 func (l *loader) parts(size int) []part {
 	together, ok := l.together()
-	if !ok {
+	if !ok || size < 0 {
 		return []part{l.whole()}
 	}
 	sets := map[string]map[string]bool{}

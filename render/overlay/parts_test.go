@@ -26,13 +26,9 @@ func detach(_ plumbline.Origin, doc []byte) ([]byte, bool, error) {
 	return out, true, nil
 }
 
-// buildIn builds in parts of a size; 0 is all at once. It tells how many parts
-// there were.
+// buildIn builds in parts of a size. It tells how many parts there were.
 func buildIn(tb testing.TB, repo fs.FS, dir string, size int) (string, int, error) {
 	tb.Helper()
-	if size == 0 {
-		size = 1 << 20
-	}
 	b := &Builder{size: size}
 	out, err := b.Build(tb.Context(), repo, dir, detach)
 	return string(out), len(b.parts), err
@@ -69,7 +65,7 @@ func TestPartsOfGoldens(t *testing.T) {
 				}
 			}
 		}
-		whole, _, wantErr := buildIn(t, repo, dir, 0)
+		whole, _, wantErr := buildIn(t, repo, dir, -1)
 		parts, n, err := buildIn(t, repo, dir, 1)
 		if diff := cmp.Diff(whole, parts); diff != "" || (err == nil) != (wantErr == nil) {
 			t.Errorf("%s: as a whole %v, in parts %v\n%s", file, wantErr, err, diff)
@@ -89,7 +85,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 	split := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		repo := (&repository{rt: rt, files: fstest.MapFS{}}).draw()
-		whole, _, wantErr := buildIn(t, repo, "env", 0)
+		whole, _, wantErr := buildIn(t, repo, "env", -1)
 		parts, n, err := buildIn(t, repo, "env", rapid.IntRange(1, 4).Draw(rt, "size"))
 		if n > 1 {
 			split++
