@@ -196,7 +196,7 @@ func (s *patches) canonical(ctx context.Context, o *plumbline.Object, body []byt
 	if o.Ref.Group == knative.Group && o.Version == "v1" {
 		typed, err := knative.Decode(o.Ref.Kind, body)
 		if err != nil {
-			return body, []string{err.Error()}, nil //nolint:nilerr // what Knative cannot read it refuses
+			return body, []string{err.Error()}, nil
 		}
 		if typed != nil {
 			s.rules.Complete(ctx, typed)

@@ -245,7 +245,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer fenced.Close()
+	defer fenced.Close() //nolint:errcheck // opened for reading
 	for d, want := range map[string]string{
 		"fine": "", "file": "file/kustomization.yaml:1: build overlay: resources: out.yaml is a link that leads out of the repository, or nowhere: commit a copy",
 		"base":  "base/kustomization.yaml:1: build overlay: resources: out is a link that leads out of the repository, or nowhere: commit a copy",

@@ -99,9 +99,10 @@ func (l *loader) part(files map[string]bool, lone bool) part {
 			})
 		}
 		if !lone {
-			b.k.Patches, b.patches = kept(b.k.Patches, func(p types.Patch) bool { return p.Target != nil })
+			b.k.Patches, b.patches = kept(b.k.Patches, func(p types.Patch) bool { return !isLone(p) })
 		}
-		alive[b.dir] = len(b.k.Resources) > 0 || slices.ContainsFunc(b.k.Components, func(value string) bool { return alive[path.Join(b.dir, value)] })
+		alive[b.dir] = len(b.k.Resources) > 0 || lone && slices.ContainsFunc(b.k.Patches, isLone) ||
+			slices.ContainsFunc(b.k.Components, func(value string) bool { return alive[path.Join(b.dir, value)] })
 		if files != nil && !alive[b.dir] && b.k.Kind != types.ComponentKind && b.dir != l.root {
 			continue
 		}
@@ -117,6 +118,10 @@ func (l *loader) part(files map[string]bool, lone bool) part {
 	sum.Sum(p.sum[:0])
 	return p
 }
+
+// isLone tells of a patch that looks for one object, and fails where that is not
+// in its kustomization.
+func isLone(p types.Patch) bool { return p.Target == nil }
 
 // kept are the entries to keep, and their indexes.
 func kept[T any](list []T, keep func(T) bool) (out []T, indexes []int) {
