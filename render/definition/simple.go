@@ -8,11 +8,12 @@ import (
 )
 
 // simple loads a document that is written in the simplest YAML, in a third of the
-// time of the parser of all YAML, which was two fifths of a rendering. It knows block mappings and lists, flow ones on one line, plain and
-// quoted scalars without escapes on one line, and comments, in ASCII. It returns
-// nil for anything else, and wherever it is in doubt: what is wrong with a
-// document is for the parser to say. What it does return is what the parser
-// would, but for comments; FuzzSimple holds it to that.
+// time of the parser of all YAML, which was two fifths of a rendering. It knows
+// block mappings and lists, flow ones on one line, plain and quoted scalars
+// without escapes on one line, and comments, in ASCII. It returns nil for
+// anything else, and wherever it is in doubt: what is wrong with a document is
+// for the parser to say. What it does return is what the parser would, but for
+// comments; FuzzSimple holds it to that.
 func simple(text []byte) *yaml.Node {
 	for _, c := range text {
 		if (c < ' ' || c > '~') && c != '\n' {
