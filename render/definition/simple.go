@@ -23,6 +23,9 @@ func simple(text []byte) *yaml.Node {
 	s := simpleReader{text: string(text), number: 1}
 	// A value has a colon, a dash or a comma before it, and perhaps a key.
 	most := 2 + 2*bytes.Count(text, []byte{':'}) + bytes.Count(text, []byte{'-'}) + bytes.Count(text, []byte{','})
+	if most > maxSimple {
+		return nil
+	}
 	s.nodes, s.pointers = make([]yaml.Node, 0, most), make([]*yaml.Node, 0, most)
 	if strings.HasPrefix(s.text, "---\n") {
 		s.pos, s.begin, s.number = 4, 4, 2
@@ -36,6 +39,10 @@ func simple(text []byte) *yaml.Node {
 	}
 	return root
 }
+
+// maxSimple is how many nodes there is room for: a text of colons alone would ask
+// for a gigabyte.
+const maxSimple = 50_000
 
 // simpleReader is one simple. Its methods return nil, or false, where they are in
 // doubt; then nothing it holds counts.
