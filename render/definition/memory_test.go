@@ -24,7 +24,8 @@ func TestMemoryIsBounded(t *testing.T) {
 			definition.Parse(c.Text)
 		}
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > 700*size {
+		took := after.TotalAlloc - before.TotalAlloc
+		if took > 40*size {
 			t.Errorf("%s: %d bytes for each one of the text", name, took/size)
 		}
 	}
