@@ -113,12 +113,13 @@ fuzz: ## Run each fuzz test for FUZZTIME (10s), two at once
 .PHONY: lint
 lint: ## Check style, layers and formatting in every module
 	@$(SERVER) golangci-lint
-	@set -e; top=$$PWD; \
-	echo "lint: ."; bin/golangci-lint run ./...; \
-	for module in $(filter-out .ci/tools,$(NESTED)); do \
+	@top=$$PWD; failed=; \
+	for module in . $(filter-out .ci/tools,$(NESTED)); do \
 		echo "lint: $$module"; \
-		(cd $$module; $(AS_BUILT) $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...); \
-	done
+		([ "$$module" = . ] || { $(AS_BUILT) }; cd $$module && $$top/bin/golangci-lint run --config $$top/.golangci.yml ./...) \
+			|| failed="$$failed $$module"; \
+	done; \
+	[ -z "$$failed" ] || { echo "lint failed in:$$failed"; exit 1; }
 
 .PHONY: fmt
 fmt: ## Lay out all code of the main module as lint wants it

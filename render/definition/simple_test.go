@@ -11,17 +11,19 @@ import (
 
 // simpleTexts are documents that simple loads, and those that it leaves alone.
 func simpleTexts() (simple, other []string) {
-	return []string{
-			"a: b", "a: b\n", "---\na: b\n", "# c\na: b # c\n\n# c\n", "a:\nb:\n  c: 1\n  d:\n", "- a\n- b\n", "- a: 1\n  b: 2\n- c: 3\n",
-			"a:\n- b\n- c: d\n  e: f\ng: h\n", "a:\n  - b\n  -\n  - c\n", "- - a\n  - b\n- c\n", "-\n  a: b\n",
-			"a: {b: c, d: [e, 'f', \"g\", -1], h: {}}\n", "a: []\n", "'a': \"b\"\n", "a : b\n", "a: b:c #d\n", "a: http://b/c#d\n",
-			"a: -1\nb: 0x10\nc: 1e3\nd: true\ne: ~\nf: null\ng: 2024-01-01\nh: .5\ni: 0b11\nj: yes\nk: ''\n", "a: b c  d\n", "text\n", "a: --flag\n",
-			"a: [\"b: c\", 'd, e']\n", "a: {\"b\" : c}\n",
-		}, []string{
-			"a: |\n  b\n", "a: >-\n  b\n", "a: b\n  c\n", "a: &x b\nc: *x\n", "a: !!str b\n", "<<: {a: b}\n", "? a\n: b\n", "a: 'it''s'\n",
-			"a: \"\\n\"\n", "a: \tb\n", "a: ü\n", "a: {b: c,\n  d: e}\n", "a: b: c\n", " a: b\nc: d\n", "a: {b}\n", "a: [b: c]\n", "a: b\n---\nc: d\n",
-			"a: 'b\n  c'\n", "a: b\n - c\n", "a: @b\n", "{a: b}: c\n", "a: {b: c,}\n", "a: \"b\" c\n", "a: b\r\n", "%YAML 1.2\n---\na: b\n", "...\n",
-		}
+	simple = []string{
+		"a: b", "a: b\n", "---\na: b\n", "# c\na: b # c\n\n# c\n", "a:\nb:\n  c: 1\n  d:\n", "- a\n- b\n", "- a: 1\n  b: 2\n- c: 3\n",
+		"a:\n- b\n- c: d\n  e: f\ng: h\n", "a:\n  - b\n  -\n  - c\n", "- - a\n  - b\n- c\n", "-\n  a: b\n",
+		"a: {b: c, d: [e, 'f', \"g\", -1], h: {}}\n", "a: []\n", "'a': \"b\"\n", "a : b\n", "a: b:c #d\n", "a: http://b/c#d\n",
+		"a: -1\nb: 0x10\nc: 1e3\nd: true\ne: ~\nf: null\ng: 2024-01-01\nh: .5\ni: 0b11\nj: yes\nk: ''\n", "a: b c  d\n", "text\n", "a: --flag\n",
+		"a: [\"b: c\", 'd, e']\n", "a: {\"b\" : c}\n",
+	}
+	other = []string{
+		"a: |\n  b\n", "a: >-\n  b\n", "a: b\n  c\n", "a: &x b\nc: *x\n", "a: !!str b\n", "<<: {a: b}\n", "? a\n: b\n", "a: 'it''s'\n",
+		"a: \"\\n\"\n", "a: \tb\n", "a: ü\n", "a: {b: c,\n  d: e}\n", "a: b: c\n", " a: b\nc: d\n", "a: {b}\n", "a: [b: c]\n", "a: b\n---\nc: d\n",
+		"a: 'b\n  c'\n", "a: b\n - c\n", "a: @b\n", "{a: b}: c\n", "a: {b: c,}\n", "a: \"b\" c\n", "a: b\r\n", "%YAML 1.2\n---\na: b\n", "...\n",
+	}
+	return simple, other
 }
 
 // TestSimple loads the simple documents, so that it is not the parser that does,
