@@ -75,25 +75,24 @@ demo: build devcluster ## Push to a repository and watch a cluster follow; DEMO=
 
 .PHONY: test
 test: doctor devcluster devforge devknative devmesh sops ## Run all tests, with the race detector, against one API server and one Gitea
-	@set -e; \
-	all=$$(go list ./...); served=$$($(WITH_SERVERS)); \
+	@failed=; all=$$(go list ./...) && served=$$($(WITH_SERVERS)) && knative=$$($(WITH_KNATIVE)) || exit 1; \
 	pure=$$(printf '%s\n' $$all | grep -vxF -e "$${served:-none}"); \
-	knative=$$($(WITH_KNATIVE)); \
 	served=$$(printf '%s\n' $$served | grep -vxF -e "$${knative:-none}"); \
 	echo "go test -race: packages without servers"; \
-	go test -race $$pure; \
+	go test -race $$pure || failed=1; \
 	if [ -n "$$served" ]; then \
 		echo "go test -race: packages with servers"; \
-		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 -timeout 40m $$served; \
+		bin/devcluster -- bin/devforge -- go test -race -p 1 -count=1 -timeout 40m $$served || failed=1; \
 	fi; \
 	if [ -n "$$knative" ]; then \
 		echo "go test -race: packages with Knative and istiod"; \
-		bin/devcluster -- bin/devknative -- bin/devmesh -- go test -race -p 1 -count=1 -timeout 40m $$knative; \
-	fi
-	@set -e; for module in $(filter-out .ci/tools,$(NESTED)); do \
+		bin/devcluster -- bin/devknative -- bin/devmesh -- go test -race -p 1 -count=1 -timeout 40m $$knative || failed=1; \
+	fi; \
+	for module in $(filter-out .ci/tools,$(NESTED)); do \
 		echo "go test: $$module"; \
-		(cd $$module; $(AS_BUILT) go test ./...); \
-	done
+		(cd $$module && { $(AS_BUILT) go test ./...; }) || failed=1; \
+	done; \
+	[ -z "$$failed" ]
 
 .PHONY: bench
 bench: build devcluster ## Measure beside a bare loop and Flux's engine (25 minutes), for docs/bench.json and the README
