@@ -56,7 +56,7 @@ type Options struct {
 type Keys interface {
 	sops.Keys
 	// Load reads them anew, where they may have changed. The name changes with
-	// them, and says nothing of them.
+	// them, and says nothing of them. A key service is asked with ctx.
 	Load(ctx context.Context) (name string, err error)
 }
 
@@ -261,6 +261,9 @@ func (r *Renderer) render(ctx context.Context, fsys fs.FS, dir string) (Result, 
 		return Result{}, err
 	}
 	changed, err := r.load(ctx, fsys, dir)
+	if err == nil && r.opener.Away != nil {
+		err = plumbline.Errorf(plumbline.KindTransient, "open encrypted documents", "%w", r.opener.Away)
+	}
 	if err != nil {
 		return Result{}, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyservice"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/preflight"
 )
 
@@ -33,5 +34,16 @@ func (c *checkRun) decryption(ctx context.Context, env config.Environment) []pre
 		return []preflight.Finding{preflight.Lacks(subject, message(err), "see that environments[].decryption names keys that are there and can be read", plumbline.KindOf(err))}
 	}
 	c.opening.keys = keys
-	return []preflight.Finding{preflight.Well(subject, "keys of "+strings.Join(keys.Names(), ", "))}
+	var out []preflight.Finding
+	if names := keys.Names(); len(names) > 0 {
+		out = append(out, preflight.Well(subject, "keys of "+strings.Join(names, ", ")))
+	}
+	if env.Decryption.KeyService == (keyservice.Address{}) {
+		return out
+	}
+	defer keys.Close()
+	if err := keys.Probe(ctx); err != nil {
+		return append(out, preflight.Lacks(subject, err.Error(), "see that `sops keyservice` runs beside Plumbline and listens there (docs/secrets.md)", plumbline.KindTransient))
+	}
+	return append(out, preflight.Well(subject, "the key service at "+env.Decryption.KeyService.String()+" answers"))
 }

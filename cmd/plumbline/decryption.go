@@ -11,6 +11,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyring"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyservice"
 	"github.com/plumbline-dev/plumbline/render"
 )
 
@@ -28,6 +29,9 @@ func clusterKeys(env config.Environment, core corev1client.CoreV1Interface, name
 	o := keyring.Options{AgeFiles: d.AgeKeyFiles, PGPFiles: d.PGPKeyFiles}
 	if d.Secret != "" {
 		o.Secret = func(ctx context.Context) (map[string][]byte, error) { return readKeys(ctx, core, namespace, d.Secret) }
+	}
+	if d.KeyService != (keyservice.Address{}) {
+		o.Service, o.Vaults = keyservice.New(keyservice.Options{Address: d.KeyService}), d.Vaults
 	}
 	if !o.Any() {
 		return nil

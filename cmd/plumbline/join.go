@@ -199,7 +199,6 @@ type renderer struct {
 	environment config.Environment
 	key         hashKey
 	keyring     *keyring.Keyring  // nil: none
-	opened      []string          // the names of the keys of the last rendering
 	render      *render.Renderer  // nil until the key is known
 	last        render.Result     // for commands that show more of it than a reconciler needs
 	allowed     policies.Allowed  // of the last objects
@@ -228,6 +227,9 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 			return reconciler.Rendered{}, err
 		}
 	}
+	if r.keyring != nil {
+		defer r.keyring.Close()
+	}
 	res, err := r.render.Render(ctx, s.FS, r.environment.Path)
 	if err != nil {
 		return reconciler.Rendered{}, err
@@ -240,9 +242,6 @@ func (r *renderer) Render(ctx context.Context, s plumbline.Snapshot) (reconciler
 		res.Violations = withBreaches(res.Violations, r.allowed, r.checked)
 	}
 	r.last = res
-	if r.keyring != nil {
-		r.opened = r.keyring.Names()
-	}
 	return reconciler.Rendered{Objects: res.Objects, Violations: res.Violations}, nil
 }
 
@@ -253,8 +252,8 @@ func (r *renderer) stale(ctx context.Context) bool {
 	if !refused || r.keyring == nil {
 		return false
 	}
-	_, err := r.keyring.Load(ctx)
-	return err == nil && !slices.Equal(r.opened, r.keyring.Names())
+	defer r.keyring.Close()
+	return r.keyring.Changed(ctx)
 }
 
 // gate opens and closes by the environment's windows.

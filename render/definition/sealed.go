@@ -96,6 +96,9 @@ type Opener struct {
 	// Lenient lets documents pass for which there is no key: they are read as
 	// far as they are plain, and Document.Closed says why no farther.
 	Lenient bool
+	// Away is set where a key service did not answer: what was read since is not
+	// to be used.
+	Away error
 	// passed are the marks of documents that went through an overlay, and why
 	// their values are still encrypted.
 	passed map[string]string
@@ -113,6 +116,7 @@ type converted struct {
 type noKeys struct{}
 
 func (noKeys) DataKey(sops.Recipient) ([]byte, error) { return nil, sops.ErrNoKey }
+func (noKeys) Ask(sops.Recipient) ([]byte, error)     { return nil, sops.ErrNoKey }
 
 // MaybeEncrypted tells cheaply of most documents that they are not encrypted.
 func MaybeEncrypted(text []byte) bool { return bytes.Contains(text, []byte(sops.Key)) }
@@ -189,6 +193,9 @@ func (o *Opener) load(texts [][]byte) []loadedDocument {
 		out[i].reader.sealing = sealing{encrypted: true, opened: opened}
 	}
 	for _, p := range problems {
+		if p.Away != nil {
+			o.Away = p.Away
+		}
 		for _, d := range p.Docs {
 			out[at[d]].close(texts[at[d]], p.Message)
 		}

@@ -15,27 +15,45 @@ const Key = "sops"
 // Kind is a kind of key that data keys are encrypted with.
 type Kind string
 
-// The kinds. Of those of clouds nothing more is known than that they are not
-// age or PGP.
+// The kinds. All but age and PGP are keys of a service, which never leave it.
 const (
-	KindAge Kind = "age"
-	KindPGP Kind = "PGP"
+	KindAge    Kind = "age"
+	KindPGP    Kind = "PGP"
+	KindAWS    Kind = "AWS KMS"
+	KindGCP    Kind = "GCP KMS"
+	KindAzure  Kind = "Azure Key Vault"
+	KindVault  Kind = "Vault"
+	KindHuawei Kind = "Huawei KMS"
 )
 
 // Recipient is one key that a data key is encrypted with.
 type Recipient struct {
 	Kind Kind
-	Name string // "age1…", a PGP fingerprint, or what a cloud calls its key
-	// Wrapped is the data key, or a share of it, encrypted; in ASCII armour.
+	Name string // "age1…", a PGP fingerprint, an ARN, a resource, or the URL of a vault
+	// Wrapped is the data key, or a share of it, encrypted; as text.
 	Wrapped string
+
+	Role, Profile string            // of AWS
+	Context       map[string]string // of AWS: what the data key was encrypted with besides
+	Engine        string            // of Vault: the path of its transit engine
+	KeyName       string            // of Azure and Vault, below the URL
+	Version       string            // of Azure's key
 }
 
 func (r Recipient) String() string {
-	if r.Kind == KindAge {
+	switch r.Kind {
+	case KindAge:
 		return r.Name
+	case KindAzure:
+		return string(r.Kind) + " " + r.Name + "/keys/" + r.KeyName
+	case KindVault:
+		return string(r.Kind) + " " + r.Name + "/v1/" + r.Engine + "/keys/" + r.KeyName
 	}
 	return string(r.Kind) + " " + r.Name
 }
+
+// remote tells whether the key is one of a service.
+func (r Recipient) remote() bool { return r.Kind != KindAge && r.Kind != KindPGP }
 
 // metadata is the block of a document, as far as reading needs it.
 type metadata struct {
@@ -180,11 +198,11 @@ func readGroup(n *yaml.Node) []Recipient {
 	}{
 		{"age", KindAge, "recipient"},
 		{"pgp", KindPGP, "fp"},
-		{"kms", "AWS KMS", "arn"},
-		{"gcp_kms", "GCP KMS", "resource_id"},
-		{"azure_kv", "Azure Key Vault", "vault_url"},
-		{"hc_vault", "Vault", "vault_address"},
-		{"hckms", "Huawei KMS", "key_id"},
+		{"kms", KindAWS, "arn"},
+		{"gcp_kms", KindGCP, "resource_id"},
+		{"azure_kv", KindAzure, "vault_url"},
+		{"hc_vault", KindVault, "vault_address"},
+		{"hckms", KindHuawei, "key_id"},
 	}
 	var out []Recipient
 	for _, k := range kinds {
@@ -193,8 +211,29 @@ func readGroup(n *yaml.Node) []Recipient {
 			continue
 		}
 		for _, r := range list.Content {
-			out = append(out, Recipient{Kind: k.kind, Name: text(r, k.name), Wrapped: text(r, "enc")})
+			recipient := Recipient{Kind: k.kind, Name: text(r, k.name), Wrapped: text(r, "enc")}
+			switch k.kind {
+			case KindAWS:
+				recipient.Role, recipient.Profile, recipient.Context = text(r, "role"), text(r, "aws_profile"), texts(child(r, "context"))
+			case KindAzure:
+				recipient.KeyName, recipient.Version = text(r, "name"), text(r, "version")
+			case KindVault:
+				recipient.Engine, recipient.KeyName = text(r, "engine_path"), text(r, "key_name")
+			}
+			out = append(out, recipient)
 		}
+	}
+	return out
+}
+
+// texts are the entries of a mapping; nil where it is none, or empty.
+func texts(n *yaml.Node) map[string]string {
+	if n == nil || n.Kind != yaml.MappingNode || len(n.Content) == 0 {
+		return nil
+	}
+	out := map[string]string{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		out[n.Content[i].Value] = text(n, n.Content[i].Value)
 	}
 	return out
 }

@@ -14,14 +14,25 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ErrNoKey is what Keys say of a recipient whose key they do not have.
-var ErrNoKey = errors.New("no key")
+// What Keys say of a recipient that they do not open.
+var (
+	// ErrNoKey: the key is not there.
+	ErrNoKey = errors.New("no key")
+	// ErrRefused: a key service was asked, and does not open it.
+	ErrRefused = errors.New("the key service does not open it")
+	// ErrAway: a key service could not be asked, which is nobody's fault who
+	// wrote the documents.
+	ErrAway = errors.New("the key service does not answer")
+)
 
 // Keys open data keys.
 type Keys interface {
-	// DataKey decrypts r.Wrapped. The error is ErrNoKey, or says what is wrong
-	// with it and quotes nothing of it.
+	// DataKey decrypts r.Wrapped with a key at hand. The error is ErrNoKey, or
+	// says what is wrong with it and quotes nothing of it.
 	DataKey(r Recipient) ([]byte, error)
+	// Ask has a key service decrypt r.Wrapped, which no key at hand does. The
+	// error is of ErrNoKey where there is no service, of ErrRefused or ErrAway.
+	Ask(r Recipient) ([]byte, error)
 }
 
 // Problem is why documents cannot be opened.
@@ -30,6 +41,7 @@ type Problem struct {
 	Doc          int   // the one of them that shows it
 	Line, Column int   // in that
 	NoKey        bool  // with another key they could be
+	Away         error // of ErrAway: a key service might have opened them; nil: none
 	Message      string
 }
 
@@ -131,44 +143,106 @@ func (m *metadata) verify(c cipherText, mac hash.Hash) *Problem {
 	return nil
 }
 
-// dataKey asks for each recipient until one can be opened; of several groups,
-// until enough of them can.
+// dataKey tries each recipient until one can be opened; of several groups, until
+// enough of them can. Keys at hand come first: a service is asked for what is
+// still lacking.
 func (m *metadata) dataKey(keys Keys) ([]byte, *Problem) {
+	need := 1
+	if len(m.groups) > 1 {
+		need = m.threshold
+	}
 	var shares [][]byte
-	var lacking []string
+	var closed [][]Recipient
 	for _, group := range m.groups {
-		for _, r := range group {
-			share, err := keys.DataKey(r)
-			switch {
-			case err == nil:
-				shares = append(shares, share)
-			case errors.Is(err, ErrNoKey):
-				lacking = append(lacking, r.String())
-				continue
-			default:
-				return nil, problem(m.at, "the data key for %s: %s", r, err)
-			}
-			break
+		share, r, err := first(group, keys.DataKey)
+		switch {
+		case err == nil:
+			shares = append(shares, share)
+		case errors.Is(err, ErrNoKey):
+			closed = append(closed, group)
+		default:
+			return nil, problem(m.at, "the data key for %s: %s", r, err)
 		}
 	}
-	if len(m.groups) == 1 && len(shares) == 1 {
-		return shares[0], nil
+	var l lack
+	for _, group := range closed {
+		if len(shares) >= need {
+			break
+		}
+		if share, ok := l.ask(group, keys); ok {
+			shares = append(shares, share)
+		}
 	}
-	if len(m.groups) > 1 && len(shares) >= m.threshold {
+	switch {
+	case len(m.groups) == 1 && len(shares) == 1:
+		return shares[0], nil
+	case len(m.groups) > 1 && len(shares) >= need:
 		if key, ok := combine(shares); ok {
 			return key, nil
 		}
 		return nil, problem(m.at, "the shares of the data key do not fit together: encrypt the file again")
 	}
-	p := problem(m.at, "no key for recipient %s", strings.Join(lacking, ", "))
-	if len(lacking) > 1 {
-		p.Message = "no key for any of the recipients " + strings.Join(lacking, ", ")
+	p := problem(m.at, "no key for recipient %s", strings.Join(l.recipients, ", "))
+	if len(l.recipients) > 1 {
+		p.Message = "no key for any of the recipients " + strings.Join(l.recipients, ", ")
 	}
 	if len(m.groups) > 1 {
-		p.Message = fmt.Sprintf("keys for %d of %d key groups, and %d are needed: none for %s", len(shares), len(m.groups), m.threshold, strings.Join(lacking, ", "))
+		p.Message = fmt.Sprintf("keys for %d of %d key groups, and %d are needed: none for %s", len(shares), len(m.groups), m.threshold, strings.Join(l.recipients, ", "))
 	}
-	p.NoKey = true
+	p.Message += l.advice()
+	p.NoKey, p.Away = true, l.away
 	return nil, p
+}
+
+// first is what the first recipient gives for which there is a key, or an error
+// other than ErrNoKey with its recipient.
+func first(group []Recipient, open func(Recipient) ([]byte, error)) ([]byte, Recipient, error) {
+	for _, r := range group {
+		if share, err := open(r); !errors.Is(err, ErrNoKey) {
+			return share, r, err
+		}
+	}
+	return nil, Recipient{}, ErrNoKey
+}
+
+// lack is for whom there is no key, and what a key service says of it.
+type lack struct {
+	recipients []string
+	unasked    bool  // a service's key, and no service to ask
+	refused    error // by the service; nil: nothing was
+	away       error // nil: it is not
+}
+
+// ask has a key service open what one recipient of a group got.
+func (l *lack) ask(group []Recipient, keys Keys) ([]byte, bool) {
+	for _, r := range group {
+		share, err := keys.Ask(r)
+		if err == nil {
+			return share, true
+		}
+		l.recipients = append(l.recipients, r.String())
+		switch {
+		case errors.Is(err, ErrAway):
+			l.away = err
+		case errors.Is(err, ErrRefused):
+			l.refused = err
+		default:
+			l.unasked = l.unasked || r.remote()
+		}
+	}
+	return nil, false
+}
+
+func (l *lack) advice() string {
+	switch {
+	case l.away != nil:
+		return "; " + l.away.Error()
+	case l.refused != nil:
+		return "; " + l.refused.Error()
+	case l.unasked:
+		return "; a key service (decryption.keyService) opens keys of clouds and of Vault"
+	}
+	return ""
 }
 
 // walker goes through documents as SOPS does.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyservice"
 	"github.com/plumbline-dev/plumbline/policies"
 	"github.com/plumbline-dev/plumbline/policies/guardrail"
 )
@@ -179,12 +180,14 @@ type WindowSpec struct {
 	Mode     string `yaml:"mode" only:"allow"`
 }
 
-// Decryption is where the private keys are that documents of SOPS are opened
-// with.
+// Decryption is where the keys are that documents of SOPS are opened with.
 type Decryption struct {
 	AgeKeyFiles []string `yaml:"ageKeyFiles"`
 	PGPKeyFiles []string `yaml:"pgpKeyFiles"`
 	Secret      string   `yaml:"secret"` // in Plumbline's own namespace
+	// KeyService is asked for what no key opens; zero: there is none.
+	KeyService keyservice.Address `yaml:"keyService"`
+	Vaults     []string           `yaml:"vaults"` // URLs that the key service may be sent to
 }
 
 // Forge is where statuses go. All but Kind is for forges with an API.

@@ -163,6 +163,8 @@ func descriptions() map[string]string {
 		"environments[].decryption.ageKeyFiles":  "private keys of age, or SSH keys; read again for each commit",
 		"environments[].decryption.pgpKeyFiles":  "private keys of PGP without a passphrase; read again for each commit",
 		"environments[].decryption.secret":       "a Secret in `namespace` on the environment's cluster: its keys `*.agekey` and `*.asc` are read as such files",
+		"environments[].decryption.keyService":   "`sops keyservice`, which opens what these keys do not, as that of a cloud's KMS: `unix:///run/sops/keyservice.sock`, or `tcp://127.0.0.1:5000`",
+		"environments[].decryption.vaults":       "URLs of HashiCorp's and Azure's vaults that the key service may be sent to; others are refused",
 		"environments[].windows[].schedule":      "when a window opens, as the five fields of cron",
 		"environments[].windows[].duration":      "how long it is open, 1m to 744h",
 		"environments[].windows[].timezone":      "of the schedule; UTC, where empty",

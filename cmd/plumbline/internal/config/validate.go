@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyservice"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/policies"
 	"github.com/plumbline-dev/plumbline/policies/guardrail"
@@ -222,6 +223,14 @@ func (p *parser) validateEnvironment(n *yaml.Node, at string, e *Environment, be
 	}
 	if name := e.Decryption.Secret; name != "" && (len(name) > 253 || !dnsSubdomain.MatchString(name)) {
 		bad("decryption.secret", "%q is not the name of a Secret", name)
+	}
+	for _, v := range e.Decryption.Vaults {
+		if u, err := url.Parse(v); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
+			bad("decryption.vaults", "an entry is no URL like https://vault.example.com:8200")
+		}
+	}
+	if len(e.Decryption.Vaults) > 0 && e.Decryption.KeyService == (keyservice.Address{}) {
+		bad("decryption.vaults", "a key service asks them, and decryption.keyService names none")
 	}
 	for i, spec := range e.WindowSpecs {
 		if spec.Mode == "" {

@@ -1,5 +1,6 @@
 // Package keyring holds the private keys that the data keys of SOPS are opened
-// with: of age and of PGP, from files and from a Secret.
+// with: of age and of PGP, from files and from a Secret. For other keys it asks a
+// key service.
 //
 // In go the names of files and a way to read the Secret, out come data keys.
 // Keys are read anew by Load and kept in memory only. The package runs no
@@ -16,12 +17,14 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"filippo.io/age"
 	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/keyservice"
 	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
@@ -40,15 +43,27 @@ type Options struct {
 	// Lenient does without a file that is not there, for whoever has the
 	// configuration and not the keys.
 	Lenient bool
+	// Service opens what no key here does; nil: there is none.
+	Service *keyservice.Client
+	// Vaults are the URLs of vaults (HashiCorp's, Azure's) that the service may
+	// be sent to. A file names its vault, and the service would show any its
+	// token.
+	Vaults []string
 }
 
 // Any tells whether there are keys to be had.
-func (o Options) Any() bool { return len(o.AgeFiles)+len(o.PGPFiles) > 0 || o.Secret != nil }
+func (o Options) Any() bool {
+	return len(o.AgeFiles)+len(o.PGPFiles) > 0 || o.Secret != nil || o.Service != nil
+}
 
 // Keyring implements render.Keys. It is not safe for concurrent use.
 type Keyring struct {
 	opts Options
 	set
+	ctx     context.Context  //nolint:containedctx // that of the Load which began the rendering
+	away    map[string]error // by recipient: the service did not answer since Load
+	refused []sops.Recipient // by the service, since Load
+	tries   int              // Loads that came after a refusal
 }
 
 // set is what was read last.
@@ -63,18 +78,31 @@ func New(o Options) *Keyring { return &Keyring{opts: o} }
 
 const opLoad = "read decryption keys"
 
-// Load implements render.Keys. The name is made of the keys' public names. An
-// error is of KindDenied, or that of reading the Secret.
+// Load implements render.Keys. The name is made of the keys' public names, and
+// is another one after the key service refused something. An error is of
+// KindDenied, or that of reading the Secret.
 func (k *Keyring) Load(ctx context.Context) (string, error) {
+	s, err := k.read(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(k.refused) > 0 {
+		k.tries++
+	}
+	k.set, k.ctx, k.away, k.refused = s, ctx, map[string]error{}, nil
+	return strings.Join(append(k.Names(), strconv.Itoa(k.tries)), "\n"), nil
+}
+
+func (k *Keyring) read(ctx context.Context) (set, error) {
 	var s set
 	for _, file := range k.opts.AgeFiles {
 		if err := k.file(file, s.addAge); err != nil {
-			return "", err
+			return set{}, err
 		}
 	}
 	for _, file := range k.opts.PGPFiles {
 		if err := k.file(file, s.addPGP); err != nil {
-			return "", err
+			return set{}, err
 		}
 	}
 	if k.opts.Secret != nil {
@@ -83,16 +111,16 @@ func (k *Keyring) Load(ctx context.Context) (string, error) {
 			err = s.addSecret(data)
 		}
 		if err != nil {
-			return "", err
+			return set{}, err
 		}
 	}
-	k.set = s
-	slices.Sort(s.names)
-	return strings.Join(slices.Compact(s.names), "\n"), nil
+	return s, nil
 }
 
 // Names are the public names of the keys that Load read, sorted.
-func (k *Keyring) Names() []string { return slices.Compact(slices.Sorted(slices.Values(k.names))) }
+func (k *Keyring) Names() []string { return k.sorted() }
+
+func (s *set) sorted() []string { return slices.Compact(slices.Sorted(slices.Values(s.names))) }
 
 func (k *Keyring) file(file string, add func([]byte) error) error {
 	text, err := os.ReadFile(file)

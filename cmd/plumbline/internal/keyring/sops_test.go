@@ -24,7 +24,8 @@ import (
 // realSops is the real sops with keys of each kind.
 type realSops struct {
 	binary string
-	home   string // of gpg's key ring; sops reads it without gpg
+	home   string   // of gpg's key ring; sops reads it without gpg
+	env    []string // of sops, besides its homes
 	ring   *keyring.Keyring
 
 	age, other, ssh, pgp string // recipients
@@ -61,6 +62,10 @@ func newRealSops(t *testing.T) *realSops {
 	return s
 }
 
+func (s *realSops) environ() []string {
+	return append([]string{"HOME=" + s.home, "GNUPGHOME=" + s.home, "PATH=" + s.home}, s.env...)
+}
+
 // encrypt runs sops on text; config is its .sops.yaml, and may be empty.
 func (s *realSops) encrypt(t *testing.T, config, name, text string, args ...string) string {
 	t.Helper()
@@ -75,7 +80,7 @@ func (s *realSops) encrypt(t *testing.T, config, name, text string, args ...stri
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), s.binary, append(args, name)...)
-	cmd.Dir, cmd.Env = dir, []string{"HOME=" + s.home, "GNUPGHOME=" + s.home, "PATH=" + s.home}
+	cmd.Dir, cmd.Env = dir, s.environ()
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -84,7 +84,7 @@ func files() []Entry {
 		},
 		{
 			"PL1009", "An encrypted document for which there is no key",
-			"It is encrypted with SOPS for the recipients in the message, and Plumbline has the private key of none of them. Nothing of the commit is applied. Keys of cloud services (KMS, Vault) are never asked: see [secrets](secrets.md).",
+			"It is encrypted with SOPS for the recipients in the message, and Plumbline has the private key of none of them. Nothing of the commit is applied. Keys of KMS and Vault are asked through a key service, where one is configured: see [secrets](secrets.md).",
 			"Give Plumbline the key (`environments[].decryption`), or add the recipient of a key that it has to `.sops.yaml` and run `sops updatekeys FILE`. `plumbline check` lists the keys that it has. Where nothing is applied, as with `plumbline validate`, it is only a note.",
 		},
 		{
