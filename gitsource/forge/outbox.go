@@ -62,7 +62,9 @@ type Item struct {
 }
 
 // Want replaces what is to be said in the status' key, by its own Time. What
-// the forge has already is not said again.
+// the forge has already is not said again, and what is wanted already stays as
+// it is: a process that starts before its last status was sent has nothing to
+// save.
 func (o *Outbox) Want(s plumbline.Status) {
 	s.Description = Describe(s.Description, plumbline.MaxStatusDescription)
 	if o.stopped(s.SHA) {
@@ -71,6 +73,9 @@ func (o *Outbox) Want(s plumbline.Status) {
 	it := Item{StatusKey: s.Key()}
 	if i := o.index(s.Key()); i >= 0 {
 		it = o.Items[i]
+		if it.Wanted != nil && it.Wanted.Equal(s) {
+			return // a later time says nothing new
+		}
 		o.Items = slices.Delete(o.Items, i, i+1)
 	}
 	switch {
