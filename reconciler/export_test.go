@@ -1,5 +1,9 @@
 package reconciler
 
+// PendingStatus is what is wanted before the first write of a run. Where the next
+// one is wanted before it was sent, it is not posted.
+var PendingStatus = pendingStatus
+
 // Kept is how much a Reconciler that has stopped remembers of single objects,
 // besides the inventory and what is desired.
 func (r *Reconciler) Kept() int {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -241,6 +242,15 @@ func TestRightsRevoked(t *testing.T) {
 	if err := rbac.ClusterRoleBindings().Delete(t.Context(), user+"-secrets", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	f.hurry("the API server knows that the right is gone", func() bool {
+		review, err := core.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "watch", Resource: "secrets"}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !review.Status.Allowed
+	})
 	secretWatch := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/secrets") }
 	f.proxy.Cut(secretWatch)
 	f.hurry("drift of Secrets is not known", func() bool {

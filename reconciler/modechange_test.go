@@ -212,8 +212,9 @@ func TestModeChangeWaitsForItsName(t *testing.T) {
 			if data := w.get(configMaps, "settings").Object["data"]; !cmp.Equal(data, map[string]any{"color": "green"}) {
 				t.Errorf("settings is %v", data)
 			}
-			if first := w.posted.of(sha, "plumbline/"+w.env)[0]; !strings.Contains(first, "; shop/ledger changes from knative to ") {
-				t.Errorf("the first status is %q", first)
+			run := p.events.await(t, func(e reconciler.Event) bool { return e.Kind == reconciler.EventRun && e.Result.Commit.SHA == sha })
+			if s := reconciler.PendingStatus("plumbline/"+w.env, run.Result, 2); !strings.Contains(s.Description, "; shop/ledger changes from knative to ") {
+				t.Errorf("what is said before it is done is %q", s.Description)
 			}
 			w.delete(services, "ledger")
 			w.synced(sha)
