@@ -117,6 +117,27 @@ func TestEqualIsNotSentTwice(t *testing.T) {
 	idle(t, &o, 30)
 }
 
+// TestEqualIsNotWantedTwice: a process that starts before its last status was
+// sent, and wants the same, has nothing to save.
+func TestEqualIsNotWantedTwice(t *testing.T) {
+	t.Parallel()
+	o := &Outbox{}
+	o.Want(wish(1, success, "in sync", 0))
+	o.Want(plumbline.Status{SHA: sha(1), Context: "plumbline/production/drift", State: success, Description: "No drift", Time: at(0)})
+	before, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Want(wish(1, success, "in sync", 60))
+	after, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(before), string(after)); diff != "" {
+		t.Errorf("(-before +after)\n%s", diff)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	denied := plumbline.Errorf(plumbline.KindDenied, "post status", "the token lacks repo:status")
