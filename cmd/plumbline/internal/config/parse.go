@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -83,6 +84,14 @@ func (p *parser) err() error {
 
 // document is the one mapping that a configuration file holds.
 func (p *parser) document(text []byte) *yaml.Node {
+	line := 1
+	for l := range bytes.Lines(text) {
+		if !utf8.Valid(l) { // UTF-16 is not, though the YAML package would read it
+			p.errorf(line, "not UTF-8 text: save the file as UTF-8")
+			return nil
+		}
+		line++
+	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	var doc, second yaml.Node
 	switch err := d.Decode(&doc); {

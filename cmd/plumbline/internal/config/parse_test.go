@@ -100,7 +100,7 @@ func FuzzParse(f *testing.F) {
 	}
 	for _, seed := range []string{
 		"{apiVersion: plumbline.dev/v1, kind: Config, source: {url: x}, environments: [{name: a, path: a}]}",
-		"environments: [{windows: [{}]}, null]", "a: &a [*a]", "source: &s {<<: *s}", "? {a: b}\n: c", "environments: !!binary aGVsbG8=", "\ufeff---\r\n---\r\n", "source: {url: 1e400, interval: -9999999h}",
+		"environments: [{windows: [{}]}, null]", "a: &a [*a]", "source: &s {<<: *s}", "? {a: b}\n: c", "environments: !!binary aGVsbG8=", "\ufeff---\r\n---\r\n", "\xff\xfe\x28\x20a\x00", "source: {url: 1e400, interval: -9999999h}",
 		"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nenvironments: [*c,*c,*c,*c,*c,*c,*c,*c]\n",
 	} {
 		f.Add(seed)
