@@ -72,9 +72,10 @@ func (r *reader) secretData(n *yaml.Node, out *Secret) {
 		}
 		v := r.text(n.Content[i+1], "data."+k.Value)
 		size += len(v.Value)
-		r.sealed(&out.Sealing, k, n.Content[i+1])
 		if v.Value == Placeholder && r.export == nil {
 			r.errorf(CodePlaceholder, posOf(k), "the value of %s is missing: the export that was imported did not hold it; write it, and encrypt the file with sops", k.Value)
+		} else { // what is not there yet is no value for everyone to read
+			r.sealed(&out.Sealing, k, n.Content[i+1])
 		}
 		out.Data = append(out.Data, SecretEntry{Key: k.Value, Value: plumbline.NewSecretValue(v.Value), At: posOf(k)})
 	}
