@@ -14,7 +14,8 @@ func (a *app) schemaCommand() *cobra.Command {
 	cmd := a.command(spec{
 		use: "schema", short: "Print the JSON Schema that editors complete and check by",
 		long: `Print a JSON Schema (draft-07) of what may stand in a file of definitions: all
-kinds, in the form of plumbline.dev/v1 and in Space Cloud's.
+kinds, in the form of plumbline.dev/v1 and in Space Cloud's, and what Kubernetes
+objects of all kinds have.
 
   plumbline schema > .plumbline.schema.json
 

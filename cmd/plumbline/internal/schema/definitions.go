@@ -10,7 +10,8 @@ import (
 )
 
 // Definitions is the schema of every document that may stand in a repository of
-// definitions: those of either form, and with nothing to say of others.
+// definitions: those of either form, and of Kubernetes objects what all have.
+// Of a kustomization it says nothing.
 func Definitions() any {
 	d := definitions{named: object{}}
 	rules := []object{unnamed()}
@@ -19,6 +20,7 @@ func Definitions() any {
 		names = append(names, k.Name)
 	}
 	rules = append(rules, plumblineKinds(names), withoutVersion(names), spaceCloudKinds())
+	rules = append(rules, d.plainObjects()...)
 	for _, k := range reference.Kinds() {
 		rules = append(rules, d.plumbline(k))
 		if k.In(definition.FormSpaceCloud) {
@@ -26,7 +28,7 @@ func Definitions() any {
 		}
 	}
 	return whole("Definitions for Plumbline", object{
-		"description": "A document of plumbline.dev/v1 or of Space Cloud. What has another apiVersion is a Kubernetes object, of which nothing is said here.",
+		"description": "A document of plumbline.dev/v1 or of Space Cloud. What has another apiVersion is a Kubernetes object, of which only what all objects have is said here.",
 		"properties": object{
 			"apiVersion": object{"description": "plumbline.dev/v1 of a definition.", "examples": []string{plumbline.APIVersion}},
 			"kind":       object{"description": "What the document is.", "examples": names},
