@@ -2,6 +2,7 @@ package keyring_test
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,14 @@ func newService(t *testing.T) *service {
 	s := &service{realSops: newRealSops(t), clouds: newClouds(t)}
 	id := must[*age.X25519Identity](t)(age.GenerateX25519Identity())
 	s.age = id.Recipient().String()
+	var ring bytes.Buffer
+	err := s.entity.SerializePrivate(&ring, nil)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.home, "secring.gpg"), ring.Bytes(), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.env = s.clouds.environ()
 	dir := must[string](t)(os.MkdirTemp("", "keys")) //nolint:usetesting // the name of a socket is short, and that of t.TempDir may not be
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -97,6 +106,7 @@ func TestRealKeyService(t *testing.T) {
 		asks   int64 // the clouds
 	}{
 		"age":             {args: []string{"--age", s.age}},
+		"PGP":             {args: []string{"--pgp", s.pgp}},
 		"Vault":           {args: []string{"--hc-vault-transit", vault}, asks: 1},
 		"AWS":             {args: []string{"--kms", arn, "--encryption-context", "Environment:production,Team:a"}, asks: 1},
 		"own key first":   {args: []string{"--hc-vault-transit", vault, "--kms", arn, "--age", own}},

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"filippo.io/age"
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/ssh"
@@ -27,6 +28,7 @@ type realSops struct {
 	home   string   // of gpg's key ring; sops reads it without gpg
 	env    []string // of sops, besides its homes
 	ring   *keyring.Keyring
+	entity *openpgp.Entity // of pgp
 
 	age, other, ssh, pgp string // recipients
 }
@@ -39,9 +41,9 @@ func newRealSops(t *testing.T) *realSops {
 	first := must[*age.X25519Identity](t)(age.GenerateX25519Identity())
 	second := must[*age.X25519Identity](t)(age.GenerateX25519Identity())
 	private, public, _ := sshKey(t)
-	entity := pgpKey(t)
+	s.entity = pgpKey(t)
 	var pub bytes.Buffer
-	if err := entity.Serialize(&pub); err != nil {
+	if err := s.entity.Serialize(&pub); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(s.home, "pubring.gpg"), pub.Bytes(), 0o600); err != nil {
@@ -51,7 +53,7 @@ func newRealSops(t *testing.T) *realSops {
 	s.ssh = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 	s.ring = keyring.New(keyring.Options{
 		AgeFiles: []string{write(t, "age", first.String()), write(t, "ssh", private)},
-		PGPFiles: []string{write(t, "pgp", exported(t, entity, true))},
+		PGPFiles: []string{write(t, "pgp", exported(t, s.entity, true))},
 	})
 	must[string](t)(s.ring.Load(t.Context()))
 	for _, name := range s.ring.Names() {

@@ -65,7 +65,7 @@ func FuzzDecodeResponse(f *testing.F) {
 	})
 }
 
-// The numbers are those of keyservice.proto of sops 3.13.3; that of AWS, Vault and
+// The numbers are those of keyservice.proto of sops 3.13.3; those of AWS, Vault, PGP and
 // age are held against the real service too (package keyring).
 func TestEncodeKey(t *testing.T) {
 	t.Parallel()
