@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/plumbline-dev/plumbline/gitsource/forge/gitea"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/notes"
 	"github.com/plumbline-dev/plumbline/render"
+	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
 // checkRun is one run of check. It reads the repository first: what that says
@@ -94,6 +96,9 @@ func fetchAdvice(err error) string {
 func (c *checkRun) definitions(ctx context.Context, env config.Environment, s plumbline.Snapshot) preflight.Finding {
 	const subject = "definitions"
 	r, err := renderEnvironment(ctx, tree{fs: s.FS, dir: env.Path}, c.settings, env, c.opening)
+	if errors.Is(err, sops.ErrAway) {
+		return preflight.Lacks(subject, env.Path+" holds encrypted documents, which nobody opens now", "mend what is said of decryption", plumbline.KindOf(err))
+	}
 	if err != nil {
 		return preflight.Lacks(subject, message(err), "see that the environment's path names the directory that holds its definitions", plumbline.KindOf(err))
 	}

@@ -48,6 +48,8 @@ import (
 //	events, wait-event REGEXP  the Events that Plumbline wrote
 //	kubeconfig-for FILE USER   a kubeconfig of somebody without rights
 //	sops ARGS                  the real sops in repo/, with the keys of both.agekey
+//	key-service FILE           the real sops keyservice at $KEYSERVICE, with the age keys of a file;
+//	                           a new one in the place of the last; "nothing" stops it, "another" is a web server
 //	create-keys NAME FILE      a Secret in Plumbline's namespace, of the file
 //	forge                      a repository on a real Gitea, which all that follows is about
 //	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
@@ -60,7 +62,7 @@ import (
 //
 // Without a plumbline.yaml in the archive there is one with the environment
 // production at environments/production and statuses in Git notes; in one of
-// the archive, $REPOSITORY is the repository. See stage for the words that are
+// the archive, $REPOSITORY is the repository, and $KEYSERVICE where key-service listens. See stage for the words that are
 // translated.
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -100,6 +102,7 @@ func TestStories(t *testing.T) {
 			"wait-event":      told(1, 1, (*story).waitEvent),
 			"kubeconfig-for":  told(2, 2, (*story).kubeconfigFor),
 			"sops":            told(2, 99, (*story).sops),
+			"key-service":     told(1, 1, (*story).startKeyService),
 			"create-keys":     told(2, 2, (*story).createKeys),
 			"forge":           told(0, 0, (*story).openForge),
 			"revoke-token":    told(0, 0, (*story).revokeToken),
@@ -123,6 +126,7 @@ type story struct {
 	t     testing.TB
 	dir   string
 	forge *storyForge // nil: statuses are Git notes
+	keys  storyKeys
 }
 
 // told makes a command of the archive of a method.
@@ -164,6 +168,9 @@ func (st *story) cluster(args []string) {
 	st.ts.Check(err)
 	for _, file := range files {
 		config := strings.ReplaceAll(st.ts.ReadFile(file), "$REPOSITORY", "file://"+st.origin())
+		if strings.Contains(config, "$KEYSERVICE") {
+			config = strings.ReplaceAll(config, "$KEYSERVICE", "unix://"+st.keySocket())
+		}
 		config = strings.ReplaceAll(config, "namespace: plumbline-system", "namespace: "+st.namespace)
 		st.ts.Check(os.WriteFile(file, []byte(config), 0o600))
 	}
