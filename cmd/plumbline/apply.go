@@ -28,7 +28,7 @@ Apply reconciles one environment with the definitions in DIR (default: the
 working directory), or in a --revision of the clone that DIR lies in, and says
 what it did. Drift is healed, whatever drift.action says: that is what it is
 called for.`,
-		args: cobra.MaximumNArgs(1),
+		args: oneDir,
 		run: func(ctx context.Context, args []string) error {
 			dir := "."
 			if len(args) > 0 {
@@ -37,7 +37,7 @@ called for.`,
 			return a.apply(ctx, dir, f)
 		},
 	})
-	cmd.Flags().StringVar(&f.revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&f.revision, "revision", "", "`commit`, branch or tag to read instead of the files")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and write nothing")
 	cmd.Flags().BoolVar(&f.prune, "prune", true, "delete what is no longer defined")
 	cmd.Flags().BoolVar(&f.report, "report", false, "post statuses, as the daemon would; needs --revision")

@@ -31,7 +31,7 @@ neither to the cluster nor to the repository. Where the repository cannot be
 read, the cluster is checked for all that definitions can be rendered to.
 
 The exit code is 0 where nothing is missing, warnings or not.`,
-		outputs: []string{"text", "json"}, args: cobra.NoArgs,
+		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(ctx context.Context, _ []string) error { return a.check(ctx) },
 	})
 }

@@ -38,7 +38,7 @@ With --adoption it lists instead what is on the cluster already: objects that a
 run would take over (adopted), that it would add its labels to (shared), that
 stand in its way (refused), and those of Space Cloud whose work others do
 (replaced) or that no definition stands for (left). Nothing ever deletes those.`,
-		outputs: []string{"text", "json", "markdown"}, args: cobra.MaximumNArgs(1),
+		outputs: []string{"text", "json", "markdown"}, args: oneDir,
 		run: func(ctx context.Context, args []string) error {
 			dir := "."
 			if len(args) > 0 {
@@ -53,9 +53,9 @@ stand in its way (refused), and those of Space Cloud whose work others do
 			return a.diff(ctx, dir, revision, against)
 		},
 	})
-	cmd.Flags().StringVar(&revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
-	cmd.Flags().StringVar(&against, "against", "cluster", "`what` to compare with: cluster, or git:REV")
-	cmd.Flags().BoolVar(&adopted, "adoption", false, "say what would become of objects that were there before Plumbline")
+	cmd.Flags().StringVar(&revision, "revision", "", "`commit`, branch or tag to read instead of the files")
+	cmd.Flags().StringVar(&against, "against", "cluster", "`what`: the cluster, or git:REV")
+	cmd.Flags().BoolVar(&adopted, "adoption", false, "say what becomes of what was there before Plumbline")
 	return cmd
 }
 

@@ -33,7 +33,7 @@ Secrets are never read. With --values=false nothing but metadata is.
 
 A field manager is a name that its client chose, not a person; who it was
 stands in the API server's audit log.`,
-		outputs: []string{"text", "json"}, args: cobra.NoArgs,
+		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(ctx context.Context, _ []string) error { return a.drift(ctx, f) },
 	})
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "print again after every change")

@@ -20,7 +20,7 @@ what the code of an error or warning means, and what to do.
   plumbline explain ServiceRoutes.spec.routes
   plumbline explain config.environments.drift
   plumbline explain PL2004`,
-		args: cobra.MaximumNArgs(1),
+		args: func(cmd *cobra.Command, args []string) error { return atMostOne(cmd, args, "word") },
 		run: func(_ context.Context, args []string) error {
 			if len(args) == 0 {
 				fmt.Fprint(a.out, explain.Kinds())

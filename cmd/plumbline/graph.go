@@ -26,10 +26,10 @@ call another that is among its upstreams and has it in its whitelist. Formats:
 What only one side declares is drawn dashed; what is worth a second look is said
 on standard error. With -p: the services of these projects, whom they may call,
 and who may call them.`,
-		outputs: []string{"mermaid", "dot", "svg", "json"}, args: cobra.MaximumNArgs(1),
+		outputs: []string{"mermaid", "dot", "svg", "json"}, projects: true, args: oneDir,
 		run: func(ctx context.Context, args []string) error { return a.graph(ctx, args, revision) },
 	})
-	cmd.Flags().StringVar(&revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&revision, "revision", "", "`commit`, branch or tag to read instead of the files")
 	return cmd
 }
 

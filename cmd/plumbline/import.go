@@ -44,20 +44,28 @@ file a service, with its routes and roles beside it, and says on standard error
   kept         what is copied as it is, because SOPS encrypted it
   skipped      the gateway's documents, and what to use instead
 
-With -o json the notes are the output. What it writes renders to the same objects
-as the export itself. Nothing is written where there are errors, and no file that
-exists is touched without --force. Without --to the definitions go to standard
-output.
+With -o json the notes are the output. What it writes renders to the same
+objects as the export itself. Nothing is written where there are errors, and no
+file that exists is touched without --force. Without --to the definitions go to
+standard output.
 
 docs/migrate.md leads through the whole way from Space Cloud to Plumbline.`,
-		outputs: []string{"text", "json"}, args: cobra.MinimumNArgs(1),
+		outputs: []string{"text", "json"}, args: someFiles,
 		run: func(_ context.Context, args []string) error { return a.importFiles(args, f) },
 	})
 	cmd.Flags().StringVar(&f.to, "to", "", "write the definitions into this `directory`")
-	cmd.Flags().StringVar(&f.form, "form", "plumbline", "`form` of the definitions: plumbline, or space-cloud")
-	cmd.Flags().BoolVar(&f.adopt, "adopt", false, "ask on each definition that what Space Cloud made be taken over")
+	cmd.Flags().StringVar(&f.form, "form", "plumbline", "`form`: plumbline or space-cloud")
+	cmd.Flags().BoolVar(&f.adopt, "adopt", false, "mark definitions to take over what Space Cloud made")
 	cmd.Flags().BoolVar(&f.force, "force", false, "overwrite files that exist")
 	return cmd
+}
+
+// someFiles takes one argument or more.
+func someFiles(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return see(cmd, errors.New("name the files or directories of the export, or - for standard input"))
 }
 
 func (a *app) importFiles(args []string, f importFlags) error {

@@ -27,7 +27,8 @@ Install prints what a cluster needs to run Plumbline: Namespace, ServiceAccount,
 rights, the configuration of --config as a ConfigMap, and a Deployment of one
 replica. No cluster is asked and nothing is applied; read it, and then
 
-  plumbline install --config plumbline.yaml DIR | kubectl apply --server-side -f -
+  plumbline install --config plumbline.yaml DIR |
+    kubectl apply --server-side -f -
 
 The rights are those for the kinds that the environments of --config are
 rendered to, each at its path in DIR, and no others. So a commit that brings a
@@ -43,7 +44,7 @@ cluster.kubeconfig live on other clusters, whose rights this does not print.
 A repository that holds Roles or ClusterRoles needs Plumbline to have every
 right that they give, or the verbs escalate and bind, which is as much as all
 rights. Neither is printed.`,
-		args: cobra.MaximumNArgs(1),
+		args: oneDir,
 		run:  func(ctx context.Context, args []string) error { return a.install(ctx, args, image) },
 	})
 	cmd.Flags().StringVar(&image, "image", image, "`name` of the container image")

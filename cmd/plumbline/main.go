@@ -30,6 +30,7 @@ var version = "dev"
 func main() {
 	observe.Quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
@@ -54,8 +55,8 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.started {
-		// What cobra finds before a command starts is about flags and arguments.
-		err = plumbline.Errorf(plumbline.KindUsage, "", "%w; see plumbline --help", err)
+		// What is found before a command starts is about flags and arguments.
+		err = plumbline.Errorf(plumbline.KindUsage, "", "%w", err)
 	}
 	a.report(err)
 	return exitCode(err)

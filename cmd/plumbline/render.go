@@ -38,13 +38,13 @@ The same definitions give the same bytes. The values of Secrets are redacted.
 
 Hashes that depend on secret values read "unkeyed": the key lies on the
 cluster.`,
-		outputs: []string{"yaml", "json"}, args: cobra.MaximumNArgs(1),
+		outputs: []string{"yaml", "json"}, projects: true, args: oneDir,
 		run: func(ctx context.Context, args []string) error { return a.render(ctx, args, f) },
 	})
-	cmd.Flags().StringVar(&f.revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&f.revision, "revision", "", "`commit`, branch or tag to read instead of the files")
 	cmd.Flags().StringVar(&f.splitDir, "split-dir", "", "write one file an object into this empty `directory`")
 	cmd.Flags().BoolVar(&f.showSecrets, "show-secrets", false, "print the values of Secrets")
-	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say on standard error how each service is run, and why")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "also say how each service is run, and why")
 	return cmd
 }
 

@@ -45,7 +45,7 @@ Exit codes:
   0   done; no differences
   1   differences, or drift
   2   flags, configuration or kubeconfig
-  3   invalid definitions, a policy violation, a path or branch that is not there
+  3   invalid definitions, policy violations, a path or branch that is not there
   4   denied: ownership, rights, budget, credentials; no definitions at all
   5   Git, the cluster or the forge is unavailable
   70  a bug in Plumbline
@@ -59,33 +59,47 @@ func (a *app) root() *cobra.Command {
 Istio and Kubernetes objects, applies what differs, and reports what it did,
 and every later drift, as statuses on the commit that is deployed.
 ` + exitCodes,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		DisableFlagsInUseLine: true,
+		Args:                  unknownCommand,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(flagError)
 	a.globals(root)
-	root.AddCommand(a.runCommand(), a.applyCommand(), a.diffCommand(), a.statusCommand(), a.driftCommand(), a.syncCommand(), a.validateCommand(), a.renderCommand(), a.graphCommand(), a.importCommand(), a.schemaCommand(), a.explainCommand(), a.checkCommand(), a.installCommand(), a.uninstallCommand(), a.versionCommand())
+	group(root, "Work on definitions:", a.validateCommand(), a.renderCommand(), a.diffCommand(), a.graphCommand(), a.schemaCommand(), a.explainCommand(), a.importCommand())
+	group(root, "Keep a cluster true:", a.runCommand(), a.applyCommand(), a.syncCommand(), a.statusCommand(), a.driftCommand())
+	group(root, "Set up, take down:", a.checkCommand(), a.installCommand(), a.uninstallCommand())
+	root.AddCommand(a.versionCommand())
 	root.AddCommand(a.laterCommands()...)
+	strictWords(root)
 	return root
+}
+
+// group adds commands below a title of their own.
+func group(root *cobra.Command, title string, cmds ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range cmds {
+		c.GroupID = title
+	}
+	root.AddCommand(cmds...)
 }
 
 func (a *app) globals(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&a.config, "config", "", "the operator's configuration `file`")
 	f.StringSliceVarP(&a.environments, "environment", "e", nil, "environment `name`; repeatable with --config")
-	f.StringSliceVarP(&a.projects, "project", "p", nil, "only this `project`; repeatable")
-	f.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config, the cluster around)")
+	f.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: kubectl's, or in-cluster)")
 	f.StringVar(&a.context, "context", "", "`name` of the kubeconfig's context")
-	f.StringVar(&a.namespace, "namespace", "", "Plumbline's own namespace on the cluster (default plumbline-system)")
-	f.StringVarP(&a.output, "output", "o", "", "output `format`; see each command")
+	f.StringVar(&a.namespace, "namespace", "", "Plumbline's own namespace (default plumbline-system)")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up after this time (default: never)")
 	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	f.StringVar(&a.logFormat, "log-format", "", "text or json (default text)")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no notes and no summary on standard error")
-	f.StringVar(&a.color, "color", "auto", "auto, always or never; NO_COLOR is honoured")
+	f.StringVar(&a.color, "color", "auto", "auto, always or never, and NO_COLOR")
 	f.StringVar(&a.repo, "repo", "", "`URL` of the repository, without --config")
 	f.StringVar(&a.branch, "branch", "", "branch of --repo (default main)")
 	f.StringVar(&a.path, "path", "", "the environment's `directory` in --repo (default .)")
@@ -95,18 +109,21 @@ func (a *app) globals(root *cobra.Command) {
 type spec struct {
 	use, short, long string
 	outputs          []string // of -o, the default first; none: no -o
+	projects         bool     // there is -p
 	args             cobra.PositionalArgs
 	run              func(ctx context.Context, args []string) error
 }
 
 func (a *app) command(s spec) *cobra.Command {
-	return &cobra.Command{
+	output := "" // each command has its own default
+	cmd := &cobra.Command{
 		Use: s.use, Short: s.short,
 		Long: strings.TrimSpace(s.long) + "\n" + exitCodes,
 		Args: s.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.output = output
 			if err := a.checkFlags(s.outputs); err != nil {
-				return err
+				return see(cmd, err)
 			}
 			a.started = true
 			ctx := cmd.Context()
@@ -118,16 +135,27 @@ func (a *app) command(s spec) *cobra.Command {
 			return s.run(ctx, args)
 		},
 	}
+	if len(s.outputs) > 0 {
+		cmd.Flags().StringVarP(&output, "output", "o", s.outputs[0], "`format`: "+alternatives(s.outputs))
+	}
+	if s.projects {
+		cmd.Flags().StringSliceVarP(&a.projects, "project", "p", nil, "only this `project`; repeatable")
+	}
+	return cmd
+}
+
+// alternatives are words as a sentence lists them.
+func alternatives(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (a *app) checkFlags(outputs []string) error {
-	switch {
-	case len(outputs) == 0 && a.output != "":
-		return fmt.Errorf("--output: this command has one format")
-	case len(outputs) > 0 && a.output == "":
-		a.output = outputs[0]
-	case len(outputs) > 0 && !slices.Contains(outputs, a.output):
-		return fmt.Errorf("--output: %q is not %s", a.output, strings.Join(outputs, " or "))
+	if len(outputs) > 0 && !slices.Contains(outputs, a.output) {
+		return fmt.Errorf("--output: %q is not %s", a.output, alternatives(outputs))
 	}
 	if a.logLevel != "" {
 		if _, err := config.ParseLevel(a.logLevel); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/spf13/cobra"
 
@@ -25,10 +24,10 @@ An editor with the YAML language server takes it from the first line of a file:
 
 What concerns more than one document, a schema cannot see: plumbline validate
 does.`,
-		args: cobra.NoArgs,
+		args: noArgs,
 		run:  func(context.Context, []string) error { return a.schema(kind) },
 	})
-	cmd.Flags().StringVar(&kind, "kind", "Definition", "Definition, or Config: the operator's configuration")
+	cmd.Flags().StringVar(&kind, "kind", "Definition", "`what`: Definition, or Config (the operator's)")
 	return cmd
 }
 
@@ -42,8 +41,5 @@ func (a *app) schema(kind string) error {
 	default:
 		return usage("--kind: %q is not Definition or Config", kind)
 	}
-	e := json.NewEncoder(a.out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(s)
+	return writeJSON(a.out, s)
 }

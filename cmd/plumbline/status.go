@@ -24,7 +24,7 @@ Status reads inventories and metadata on the cluster: the commit that is
 deployed, how many objects it has, and how many of them are not as they were
 applied. No daemon is asked and nothing is written. It exits 0 also on drift;
 drift exits 1.`,
-		outputs: []string{"text", "json"}, args: cobra.NoArgs,
+		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(ctx context.Context, _ []string) error { return a.status(ctx, watch) },
 	})
 	cmd.Flags().BoolVar(&watch, "watch", false, "print again after every change")

@@ -28,10 +28,10 @@ namespace: the command needs the cluster, not the daemon's address. Nothing is
 overridden: a closed window stays closed.
 
 Where no daemon runs nobody answers; then use apply, or --timeout.`,
-		outputs: []string{"text", "json"}, args: cobra.NoArgs,
+		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(ctx context.Context, _ []string) error { return a.sync(ctx, wait) },
 	})
-	cmd.Flags().BoolVar(&wait, "wait", true, "wait for the answer; with --wait=false only ask")
+	cmd.Flags().BoolVar(&wait, "wait", true, "wait for the answer; with =false only ask")
 	return cmd
 }
 

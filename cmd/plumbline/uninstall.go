@@ -31,11 +31,11 @@ is left on the cluster, the hash key, the rights that ` + "`plumbline install`" 
 printed, and its Namespace with all that is in it.
 
 Stop the daemon first (kubectl -n plumbline-system scale deployment plumbline
---replicas=0): while one holds an environment's Lease, uninstall is refused. What
-fails can be tried again: the inventory goes last.
+--replicas=0): while one holds an environment's Lease, uninstall is refused.
+What fails can be tried again: the inventory goes last.
 
 Nothing is written without --yes.`,
-		args: cobra.NoArgs,
+		args: noArgs,
 		run:  func(ctx context.Context, _ []string) error { return a.uninstall(ctx, f) },
 	})
 	cmd.Flags().BoolVar(&f.orphan, "orphan", false, "leave all objects in place; there is no other way")

@@ -26,12 +26,12 @@ working directory; without --config, the working directory.
 
 With -o sarif the output is SARIF 2.1.0, which code hosts and editors take.
 plumbline explain CODE tells what a code means, and what to do.`,
-		outputs: []string{"text", "json", "sarif"}, args: cobra.MaximumNArgs(1),
+		outputs: []string{"text", "json", "sarif"}, args: oneDir,
 		run: func(ctx context.Context, args []string) error {
 			return a.validate(ctx, args, revision, strict)
 		},
 	})
-	cmd.Flags().StringVar(&revision, "revision", "", "a `commit`, branch or tag of the clone, instead of its files")
+	cmd.Flags().StringVar(&revision, "revision", "", "`commit`, branch or tag to read instead of the files")
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
 	return cmd
 }
@@ -46,9 +46,6 @@ func (a *app) validate(ctx context.Context, args []string, revision string, stri
 	s, err := a.settings()
 	if err != nil {
 		return err
-	}
-	if len(s.projects) > 0 {
-		return usage("--project: projects are checked with all that they depend on; leave it out")
 	}
 	rs, err := a.renderings(ctx, s, args, revision)
 	if err != nil {

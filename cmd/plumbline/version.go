@@ -12,7 +12,7 @@ import (
 func (a *app) versionCommand() *cobra.Command {
 	return a.command(spec{
 		use: "version", short: "Print the version", long: "Print the version of Plumbline, of its source and of Go.",
-		outputs: []string{"text", "json"}, args: cobra.NoArgs,
+		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(context.Context, []string) error {
 			v := versionInfo{Version: version, Revision: revision(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			if a.output == "json" {
