@@ -27,7 +27,7 @@ does.`,
 		args: noArgs,
 		run:  func(context.Context, []string) error { return a.schema(kind) },
 	})
-	cmd.Flags().StringVar(&kind, "kind", "Definition", "`what`: Definition, or Config (the operator's)")
+	cmd.Flags().StringVar(&kind, "kind", "Definition", "of `kind` Definition or Config")
 	return cmd
 }
 

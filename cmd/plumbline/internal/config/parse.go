@@ -49,11 +49,12 @@ func Parse(file string, text []byte) (Config, error) {
 		return Config{}, p.err()
 	}
 	p.check(root, schemaOf(Config{}), "")
-	c := Default()
-	if len(p.errs) == 0 {
-		p.decode(root, &c)
+	p.wrong = make(map[string]bool, len(p.errs))
+	for _, e := range p.errs {
+		p.wrong[keyOf(e.Err)] = true
 	}
-	if len(p.errs) == 0 {
+	c := Default()
+	if p.decode(root, &c) {
 		p.validate(root, &c)
 	}
 	return c, p.err()
@@ -61,16 +62,39 @@ func Parse(file string, text []byte) (Config, error) {
 
 // parser gathers the mistakes of one file.
 type parser struct {
-	file string
-	errs []*plumbline.Error
+	file  string
+	errs  []*plumbline.Error
+	wrong map[string]bool // the keys at which the schema found a mistake
 }
 
+// errorf adds a mistake, unless the schema refused its key: what is not there
+// because it could not be read is not missing too.
 func (p *parser) errorf(line int, format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	if p.refused(keyOf(err)) {
+		return
+	}
 	p.errs = append(p.errs, &plumbline.Error{
 		Op: opRead, Kind: plumbline.KindUsage,
 		Origin: plumbline.Origin{Path: p.file, Line: line},
-		Err:    fmt.Errorf(format, args...),
+		Err:    err,
 	})
+}
+
+// refused tells whether the schema found a mistake at a key, or at one above it.
+func (p *parser) refused(key string) bool {
+	for i, c := range key {
+		if (c == '.' || c == '[') && p.wrong[key[:i]] {
+			return true
+		}
+	}
+	return p.wrong[key]
+}
+
+// keyOf is the key that a mistake is about, with which its message begins.
+func keyOf(err error) string {
+	key, _, _ := strings.Cut(err.Error(), ": ")
+	return key
 }
 
 func (p *parser) err() error {
@@ -130,20 +154,22 @@ func (p *parser) yamlError(err error) {
 	}
 }
 
-// decode fills c, and every environment with its own defaults first.
-func (p *parser) decode(root *yaml.Node, c *Config) {
+// decode fills c, and every environment with its own defaults first. Values that
+// the schema refused are gone by then; what is left can be read.
+func (p *parser) decode(root *yaml.Node, c *Config) bool {
 	if err := root.Decode(c); err != nil {
 		p.yamlError(err)
-		return
+		return false
 	}
 	for i, n := range items(lookup(root, "environments")) {
 		e := DefaultEnvironment(c.Environments[i].Name)
 		if err := n.Decode(&e); err != nil {
 			p.yamlError(err)
-			return
+			return false
 		}
 		c.Environments[i] = e
 	}
+	return true
 }
 
 // lookup is the node below n at keys, or nil.

@@ -53,30 +53,42 @@ func schemaOfType(t reflect.Type) schema {
 
 var textUnmarshaler = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 
-// check compares n with s: unknown keys, and keys that are not built yet.
+// check compares n with s: unknown keys, and keys that are not built yet. What it
+// refuses it takes out of n, so that the rest can be decoded and checked further.
 func (p *parser) check(n *yaml.Node, s schema, path string) {
 	if n.Kind == yaml.AliasNode {
-		p.errorf(n.Line, "%s: anchors and aliases are not taken here", path)
+		p.refuse(n, s, "%s: anchors and aliases are not taken here", path)
 		return
 	}
 	switch {
 	case s.fields != nil && n.Kind == yaml.MappingNode:
 		p.checkMapping(n, s, path)
 	case s.fields != nil && !empty(n):
-		p.errorf(n.Line, "%s: not a mapping", path)
+		p.refuse(n, s, "%s: not a mapping", path)
 	case s.item != nil && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {
 			at := path + "[" + strconv.Itoa(i) + "]"
 			if empty(c) {
-				p.errorf(c.Line, "%s: empty", at)
+				p.refuse(c, *s.item, "%s: empty", at)
+				continue
 			}
 			p.check(c, *s.item, at)
 		}
 	case s.item != nil && !empty(n):
-		p.errorf(n.Line, "%s: not a list", path)
+		p.refuse(n, s, "%s: not a list", path)
 	case s.leaf != nil && n.Tag != "!!null":
 		p.checkLeaf(n, s.leaf, path)
 	}
+}
+
+// refuse says what is wrong with a value, and makes it one that says nothing.
+func (p *parser) refuse(n *yaml.Node, s schema, format string, args ...any) {
+	p.errorf(n.Line, format, args...)
+	nothing := yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null", Line: n.Line, Column: n.Column}
+	if s.fields != nil { // an item of a list that is null would not be counted
+		nothing = yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line, Column: n.Column}
+	}
+	*n = nothing
 }
 
 // checkLeaf decodes one value, so that decoding the whole finds no mistake
@@ -86,11 +98,11 @@ func (p *parser) checkLeaf(n *yaml.Node, t reflect.Type, path string) {
 	var wrongType *yaml.TypeError
 	switch {
 	case errors.As(err, &wrongType) && n.Kind == yaml.ScalarNode:
-		p.errorf(n.Line, "%s: %q is not %s", path, n.Value, typeName(t))
+		p.refuse(n, schema{}, "%s: %q is not %s", path, n.Value, typeName(t))
 	case errors.As(err, &wrongType):
-		p.errorf(n.Line, "%s: not %s", path, typeName(t))
+		p.refuse(n, schema{}, "%s: not %s", path, typeName(t))
 	case err != nil:
-		p.errorf(n.Line, "%s: %w", path, err)
+		p.refuse(n, schema{}, "%s: %w", path, err)
 	}
 }
 
@@ -117,12 +129,13 @@ func (p *parser) checkMapping(n *yaml.Node, s schema, path string) {
 		at := strings.TrimPrefix(path+"."+key.Value, ".")
 		f, known := s.fields[key.Value]
 		switch {
-		case !known:
-			p.errorf(key.Line, "%s: unknown key%s", at, didYouMean(key.Value, s))
 		case seen[key.Value]:
 			p.errorf(key.Line, "%s: a second time", at)
+			key.Value = "#" + strconv.Itoa(i) // or the mapping could not be decoded
+		case !known:
+			p.errorf(key.Line, "%s: unknown key%s", at, didYouMean(key.Value, s))
 		case f.bound && !f.takes(value):
-			p.errorf(key.Line, "%s: %s", at, f.refusal(value))
+			p.refuse(value, f.schema, "%s: %s", at, f.refusal(value))
 		default:
 			p.check(value, f.schema, at)
 		}

@@ -108,6 +108,9 @@ func (p *parser) validateSource(root *yaml.Node, c *Config) {
 
 // validateKnative wants an image of a container, and of nothing else.
 func (p *parser) validateKnative(root *yaml.Node, k Knative) {
+	if p.refused("knative.metricsProxy") {
+		return
+	}
 	switch container := k.MetricsProxy == "container"; {
 	case container && k.MetricsProxyImage == "":
 		p.errorf(lineOf(root, "knative", "metricsProxyImage"), "knative.metricsProxyImage: missing: knative.metricsProxy container needs it")
@@ -119,6 +122,9 @@ func (p *parser) validateKnative(root *yaml.Node, k Knative) {
 // validateForge wants of a forge with an API what finds it, and of the others
 // nothing: a key that does nothing is a misunderstanding.
 func (p *parser) validateForge(root *yaml.Node, f Forge) {
+	if p.refused("forge.kind") {
+		return
+	}
 	api := f.Kind == ForgeGitea
 	for _, k := range []struct {
 		key, value string
