@@ -72,8 +72,17 @@ func TestEventsRaceWithResponses(t *testing.T) {
 		}, "u 6", true},
 		{"another object", func(w *Watcher, s *store) error {
 			w.Set(seen("a", "u", "5"))
-			return s.Update(object("a", "v", "3"))
-		}, "v 3", true},
+			return s.Update(object("a", "v", "6"))
+		}, "v 6", true},
+		{"an older event of the one before", func(w *Watcher, s *store) error {
+			w.Set(seen("a", "v", "9"))
+			return s.Update(object("a", "u", "7"))
+		}, "v 9", false},
+		{"an older response about the one before", func(w *Watcher, s *store) error {
+			err := s.Add(object("a", "v", "9"))
+			w.Set(seen("a", "u", "7"))
+			return err
+		}, "v 9", true},
 		{"more digits are newer", func(w *Watcher, s *store) error {
 			w.Set(seen("a", "u", "99"))
 			return s.Update(object("a", "u", "100"))

@@ -74,11 +74,11 @@ func (s *store) put(obj any) error {
 		return nil
 	}
 	k := s.k
-	if old, ok := k.objects.Get(o.seen.Ref); ok && old.UID == o.seen.UID && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
+	if old, ok := k.objects.Get(o.seen.Ref); ok && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
 		if o.seen.ResourceVersion == old.ResourceVersion {
 			delete(k.answers, o.seen.Ref)
 		}
-		return nil // the response to our own write came first
+		return nil // the response to our own write came first, perhaps to the create of another in its place
 	}
 	delete(k.answers, o.seen.Ref)
 	k.objects = k.objects.With(o.seen.Ref, o.seen)

@@ -145,7 +145,7 @@ func (w *Watcher) Set(o drift.Observation) {
 	if k == nil {
 		return
 	}
-	if old, ok := k.objects.Get(o.Ref); ok && old.UID == o.UID && !newer(o.ResourceVersion, old.ResourceVersion) {
+	if old, ok := k.objects.Get(o.Ref); ok && !newer(o.ResourceVersion, old.ResourceVersion) {
 		return
 	}
 	k.objects = k.objects.With(o.Ref, &o)
