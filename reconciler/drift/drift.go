@@ -49,7 +49,9 @@ type Observation struct {
 
 	Installation string // value of plumbline.LabelInstallation
 	Environment  string // value of plumbline.LabelEnvironment
-	// Marks is a hash of labels, annotations, finalizers and owners.
+	// Marks is a hash of labels, annotations, finalizers and owners; 0 for kinds
+	// without a generation, of which nobody asks. It is not keyed, and an annotation
+	// of a Secret may hold its data.
 	Marks uint64
 	// Controller is the kind and name of the controller in ownerReferences,
 	// empty where there is none.
@@ -70,7 +72,9 @@ func Observe(ref plumbline.Ref, m *metav1.ObjectMeta) Observation {
 		Deleting:        m.DeletionTimestamp != nil,
 		Installation:    m.Labels[plumbline.LabelInstallation],
 		Environment:     m.Labels[plumbline.LabelEnvironment],
-		Marks:           marks(m),
+	}
+	if m.Generation > 0 {
+		o.Marks = marks(m)
 	}
 	for i := range m.OwnerReferences {
 		if r := &m.OwnerReferences[i]; r.Controller != nil && *r.Controller {

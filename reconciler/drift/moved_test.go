@@ -42,3 +42,18 @@ func TestOnlyOwnership(t *testing.T) {
 		t.Error("a kind without a generation tells nothing")
 	}
 }
+
+// TestSecretLeavesNoTrace observes a Secret whose values stand in an annotation
+// too, as kubectl apply leaves them: nothing that is kept depends on them.
+func TestSecretLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	secret := func(applied string) drift.Record {
+		m := live()
+		m.Generation = 0
+		m.Annotations = map[string]string{"kubectl.kubernetes.io/last-applied-configuration": applied}
+		return drift.Verify(drift.Observe(plumbline.Ref{Kind: "Secret", Namespace: "shop", Name: "pin"}, m))
+	}
+	if a, b := secret(`{"data":{"PIN":"MTIzNA=="}}`), secret(`{"data":{"PIN":"NDMyMQ=="}}`); a != b {
+		t.Errorf("another value leaves another record: %+v, %+v", a, b)
+	}
+}
