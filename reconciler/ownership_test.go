@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/fixtures/servers"
@@ -166,6 +167,45 @@ func TestLostRaceForAName(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOwnCreateArrivesLate lets a create whose answer was lost arrive between the
+// look of the next process and its creating apply: the object is ours.
+func TestOwnCreateArrivesLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var first sync.Once
+	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
+			first.Do(func() {
+				body, err := r.GetBody()
+				if err != nil {
+					t.Error(err)
+				}
+				late := r.Clone(r.Context())
+				late.Body = body
+				transport, err := rest.TransportFor(w.config)
+				if err != nil {
+					t.Error(err)
+				}
+				resp, err := transport.RoundTrip(late)
+				if err != nil || resp.StatusCode != http.StatusCreated {
+					t.Errorf("the late create: %v, %v", resp, err)
+					return
+				}
+				_ = resp.Body.Close()
+			})
+		}
+		return send()
+	}
+	w.commit(map[string]string{"token.yaml": tokenFile})
+	w.sent()
+	sha := w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
+	p := w.start()
+	w.synced(sha)
+	p.stop()
+	w.between = nil
+	w.converged("after the late create", map[string]string{"settings": "blue"}, "Secret token")
 }
 
 // untouched checks that an object holds what its maker gave it, and nothing of

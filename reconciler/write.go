@@ -47,23 +47,28 @@ func (r *Reconciler) create(ctx context.Context, o *plumbline.Object) written {
 		return written{err: at(err, o)}
 	}
 	seen := drift.Observe(o.Ref, m)
-	if !created {
+	switch {
+	case created:
+		return written{seen: seen, created: true}
+	case drift.MadeByOthers(seen):
 		return written{foreign: true, err: r.release(ctx, o, seen)}
+	default:
+		// A create of ours whose answer was lost has arrived since, or another
+		// environment's. It stays planned: whose labels it carries in a while
+		// tells whether it is ours.
+		return written{err: at(&plumbline.Error{Op: "apply", Ref: o.Ref, Err: errAppeared}, o)}
 	}
-	return written{seen: seen, created: true}
 }
+
+var errAppeared = fmt.Errorf("%w: it was made under our own name at the same moment", cluster.ErrConflict)
 
 // release gives back what a creating apply took of an object that someone else
 // made at the same moment. Without it the object would carry our entry and
-// labels, and count as ours from then on. One that was made under our own name
-// is left: there is nobody to give it back to.
+// labels, and count as ours from then on.
 func (r *Reconciler) release(ctx context.Context, o *plumbline.Object, seen drift.Observation) error {
 	denied := &plumbline.Error{
 		Op: "apply", Kind: plumbline.KindDenied, Ref: o.Ref, Origin: o.Origin,
 		Err: errors.New("someone else made it at the same moment; it is not recorded as ours"),
-	}
-	if len(seen.Others) == 0 {
-		return denied
 	}
 	_, _, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: cluster.ReleaseBody(o.Ref, o.Version, seen.UID)})
 	if err != nil {

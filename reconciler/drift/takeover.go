@@ -89,3 +89,16 @@ func stays(p fieldpath.Path, desired any) bool {
 	}
 	return false
 }
+
+// MadeByOthers tells whether someone else may have made an object that carries
+// our entry. What controllers do to an object of ours is to update its status,
+// and to mark its metadata.
+func MadeByOthers(o Observation) bool {
+	for _, e := range parseOwners(o.Others) {
+		beyond := func(p fieldpath.Path) bool { return p[0].FieldName == nil || *p[0].FieldName != "metadata" }
+		if e.Subresource == "" && (!controller(e.Manager.Value()) || anyPath(e.set, beyond)) {
+			return true
+		}
+	}
+	return false
+}

@@ -10,6 +10,32 @@ import (
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
 )
 
+// TestMadeByOthers tells of an object that carries our entry besides these.
+func TestMadeByOthers(t *testing.T) {
+	t.Parallel()
+	update, apply := metav1.ManagedFieldsOperationUpdate, metav1.ManagedFieldsOperationApply
+	for _, c := range []struct {
+		name  string
+		entry metav1.ManagedFieldsEntry
+		want  bool
+	}{
+		{"our own", entry(plumbline.FieldManager, apply, 1, fields("spec.a")), false},
+		{"a person", entry("kubectl-create", update, 1, fields("spec.a")), true},
+		{"a person, of whose fields only a label is left", entry("kubectl-create", update, 1, fields("metadata.labels.a")), true},
+		{"another applier", entry("helm", apply, 1, fields("spec.a")), true},
+		{"a status", status(1), false},
+		{"a controller's mark", entry("controller", update, 1, fields("metadata.finalizers")), false},
+		{"a controller that makes such objects", entry("kube-controller-manager", update, 1, fields("data.a", "metadata.annotations.b")), true},
+		{"our name, but no apply", entry(plumbline.FieldManager, update, 1, fields("spec.a")), true},
+	} {
+		m := live()
+		m.ManagedFields = append(m.ManagedFields, c.entry)
+		if got := drift.MadeByOthers(drift.Observe(ref, m)); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	update := metav1.ManagedFieldsOperationUpdate
