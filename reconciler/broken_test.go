@@ -1,10 +1,15 @@
 package reconciler_test
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler"
 )
 
 // TestBrokenCommit pushes a commit with errors: it writes nothing, and the last
@@ -53,6 +58,49 @@ func TestBrokenCommit(t *testing.T) {
 	if got := w.objects(mark); !slices.Equal(got, []string{patch, patch}) {
 		t.Errorf("sent %q, want two heals", got)
 	}
+}
+
+// TestUnknownDeployedCommit starts a process where the deployed commit cannot be
+// rendered any more, and the head neither: that an object was edited, and that
+// another was deleted, is told, and nothing is written or forgotten.
+func TestUnknownDeployedCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
+	w.sent()
+	sha := w.repo.head()
+	w.commit(map[string]string{"settings.yaml": settingsIs("green"), "broken": "no such secret"})
+	w.patch(configMaps, "settings", `{"data":{"color":"red"}}`, "kubectl-edit")
+	w.delete(secrets, "token")
+	w.tune = func(o *reconciler.Options) { o.Source = forgetful{o.Source, sha} }
+	mark := w.cluster.Mark(t)
+	p := w.start()
+	s := w.posted.await(t, func(s plumbline.Status) bool {
+		return s.SHA == sha && s.Context == "plumbline/"+w.env+"/drift" && strings.HasSuffix(s.Description, " (+1)")
+	})
+	if s.State != plumbline.StatusFailure || !strings.HasPrefix(s.Description, "2 fields drifted: ConfigMap "+w.ns+"/settings data.color by kubectl-edit") {
+		t.Errorf("status %s: %s", s.State, s.Description)
+	}
+	p.stop()
+	if got := w.objects(mark); slices.ContainsFunc(got, func(s string) bool { return !strings.HasPrefix(s, "GET ") }) {
+		t.Errorf("sent %q", got)
+	}
+	if got, want := w.listed(), []string{"ConfigMap settings", "Secret token"}; !slices.Equal(got, want) {
+		t.Errorf("inventory %q, want %q", got, want)
+	}
+}
+
+// forgetful is a source that does not have a commit any more.
+type forgetful struct {
+	reconciler.Source
+	sha string
+}
+
+func (f forgetful) Snapshot(ctx context.Context, sha string) (plumbline.Snapshot, error) {
+	if sha == f.sha {
+		return plumbline.Snapshot{}, plumbline.Errorf(plumbline.KindInvalid, "read commit", "unknown commit")
+	}
+	return f.Source.Snapshot(ctx, sha)
 }
 
 // TestEmptyCommit pushes a commit without an object: it is denied, and nothing

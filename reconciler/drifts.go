@@ -92,9 +92,8 @@ func (r *Reconciler) askLater(ref plumbline.Ref, after time.Duration) {
 // for nothing.
 func (r *Reconciler) lookMissing(ref plumbline.Ref, o *drift.Observation) {
 	e, _ := r.inv.Get(ref)
-	_, wanted := r.desired.Get(ref)
 	switch {
-	case !wanted && r.baseKnown && (o == nil || o.UID != e.UID):
+	case r.leaving(ref) && (o == nil || o.UID != e.UID):
 		r.forget(ref) // it was on its way out, or someone took it away
 	case o == nil:
 		r.judge(plumbline.Verdict{Ref: ref, State: plumbline.StateMissing}, plumbline.Field{})
@@ -139,6 +138,13 @@ func (r *Reconciler) forget(ref plumbline.Ref) {
 	delete(r.foreign, ref)
 }
 
+// leaving tells whether an object is on its way out: the deployed commit is
+// known, and does not define it.
+func (r *Reconciler) leaving(ref plumbline.Ref) bool {
+	_, wanted := r.desired.Get(ref)
+	return !wanted && r.baseKnown && r.desired.Len() > 0 // a commit of nothing is never deployed
+}
+
 // judge takes in a verdict; by is who is to blame if a suspect turns out to
 // have drifted.
 func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
@@ -151,8 +157,8 @@ func (r *Reconciler) judge(v plumbline.Verdict, by plumbline.Field) {
 	case plumbline.StateSuspect, plumbline.StateDrifted, plumbline.StateMissing:
 	}
 	now := r.o.Now()
-	if _, wanted := r.desired.Get(v.Ref); !wanted && r.baseKnown && r.desired.Len() > 0 {
-		return // on its way out
+	if r.leaving(v.Ref) {
+		return
 	}
 	d := r.drifts[v.Ref]
 	if d == nil {

@@ -31,8 +31,8 @@ func (r *Reconciler) decide(e state.Entry, o drift.Observation) plumbline.Verdic
 // for each set of them.
 func (r *Reconciler) noticeForeign(o drift.Observation) {
 	fields := drift.Foreign(o, r.o.Foreign.Known)
-	if _, wanted := r.desired.Get(o.Ref); !wanted && r.baseKnown {
-		fields = nil // on its way out
+	if r.leaving(o.Ref) {
+		fields = nil
 	}
 	before := r.foreign[o.Ref]
 	if len(fields) == 0 {
