@@ -19,7 +19,6 @@ type head struct {
 	commit   plumbline.Commit
 	rendered *Rendered
 	done     bool      // nothing is left to do for it
-	pending  bool      // its status says so
 	retry    time.Time // when to try again, if not done
 	attempts int
 	failures int   // attempts in a row that ended before they sent anything

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler"
 )
 
@@ -99,6 +101,33 @@ func TestKilledAtEachWrite(t *testing.T) {
 				w.converged(n, map[string]string{"settings": "green", "new": "2"})
 			}
 		})
+	}
+}
+
+// TestKilledWhilePending kills a process in the middle of a commit, after its
+// status said so. The next one finds another commit, and leaves none pending.
+func TestKilledWhilePending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	w.sent()
+	overtaken := w.commit(map[string]string{"settings.yaml": settingsIs("green")})
+	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/settings") {
+			<-r.Context().Done()
+			return nil, errKilled
+		}
+		return send()
+	}
+	p := w.start()
+	w.posted.await(t, func(s plumbline.Status) bool { return s.SHA == overtaken && s.State == plumbline.StatusPending })
+	p.stop()
+	w.between = nil
+	next := w.commit(map[string]string{"settings.yaml": settingsIs("red")})
+	w.sent()
+	want := []string{"pending: Applying 1 of 1 object", "success: superseded by " + plumbline.Commit{SHA: next}.Short()}
+	if got := w.posted.of(overtaken, "plumbline/"+w.env); !slices.Equal(got, want) {
+		t.Errorf("statuses of the commit that was overtaken: %q, want %q", got, want)
 	}
 }
 

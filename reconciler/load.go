@@ -135,9 +135,7 @@ func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err e
 		}
 	}
 	if l.rendered != nil {
-		if r.head.rendered != nil && !r.head.done {
-			r.supersede(l.commit)
-		}
+		r.supersede(r.o.Context, l.commit)
 		r.head = head{commit: l.commit, rendered: l.rendered}
 	}
 	if r.ready() {

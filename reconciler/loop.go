@@ -149,13 +149,16 @@ func (r *Reconciler) ready() bool {
 	return r.head.commit.SHA != "" || r.rec.Applied == "" || r.baseKnown
 }
 
-// supersede closes the status of a head that was overtaken while pending.
-func (r *Reconciler) supersede(by plumbline.Commit) {
-	if r.head.pending {
-		r.want(plumbline.Status{
-			SHA: r.head.commit.SHA, Context: r.o.Context, State: plumbline.StatusSuccess,
-			Description: "superseded by " + by.Short(),
-		})
+// supersede closes the statuses of a context that say pending of other commits
+// than by: nothing more becomes of those, whichever process was at them.
+func (r *Reconciler) supersede(context string, by plumbline.Commit) {
+	for _, sha := range r.o.Outbox.Open(context) {
+		if sha != by.SHA {
+			r.want(plumbline.Status{
+				SHA: sha, Context: context, State: plumbline.StatusSuccess,
+				Description: "superseded by " + by.Short(),
+			})
+		}
 	}
 }
 
@@ -187,7 +190,10 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		r.tellOrphans()
 	}
 	if res.begun && res.Err == nil {
-		r.good, r.rebuild = h.commit, false
+		r.good = h.commit
+		if r.rebuild {
+			r.rebuild, r.rec.Shards, r.recordDirty = false, nil, true
+		}
 		if r.rec.Good != h.commit.SHA {
 			r.rec.Good, r.recordDirty = h.commit.SHA, true
 		}
@@ -199,7 +205,6 @@ func (r *Reconciler) process(ctx context.Context) Result {
 	h.done, h.retry = r.again(res)
 	r.takeDefinitions(ctx) // so that they are saved with this run
 	status := syncStatus(r.o.Context, res)
-	h.pending = status.State == plumbline.StatusPending
 	r.want(status)
 	r.driftReport()
 	if err := r.save(ctx, false); err != nil {
@@ -241,6 +246,7 @@ func (r *Reconciler) deployed(c plumbline.Commit, objects plumbline.Objects) {
 	}
 	if r.heals.sha != c.SHA {
 		r.heals = healed{sha: c.SHA}
+		r.supersede(driftContext(r.o.Context), c)
 	}
 	r.desired = objects
 	r.baseKnown = true

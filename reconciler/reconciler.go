@@ -67,6 +67,9 @@ type Outbox interface {
 	Next(now time.Time) (s plumbline.Status, ok bool, wait time.Time)
 	Accepted(s plumbline.Status, now time.Time)
 	Failed(s plumbline.Status, err error, now time.Time)
+	// Open are the commits whose newest status in a context, sent or wanted, is
+	// pending.
+	Open(context string) []string
 	json.Marshaler
 	json.Unmarshaler
 }

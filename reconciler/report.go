@@ -105,10 +105,13 @@ func describe(text string, more int) string {
 // is a failure.
 const unhealedAfter = 2 * time.Second
 
+// driftContext is the context of the drift status beside a sync status.
+func driftContext(context string) string { return context + "/drift" }
+
 // driftStatus says what is drifted now, or what was healed last. The second
 // value is when it will say something else by itself; zero for never.
 func driftStatus(context string, drifts []*drifted, h healed, unwatched []string, now time.Time) (plumbline.Status, time.Time) {
-	s := plumbline.Status{SHA: h.sha, Context: context + "/drift", State: plumbline.StatusSuccess, Description: "No drift"}
+	s := plumbline.Status{SHA: h.sha, Context: driftContext(context), State: plumbline.StatusSuccess, Description: "No drift"}
 	if h.count > 0 {
 		s.Description = describe(fmt.Sprintf("No drift · healed %d at %s: %s", h.count, clock(h.at), culprit(h.last, true)), 0)
 	}

@@ -120,6 +120,16 @@ func (f *outbox) Accepted(s plumbline.Status, _ time.Time) {
 
 func (f *outbox) Failed(s plumbline.Status, _ error, now time.Time) { f.Accepted(s, now) }
 
+func (f *outbox) Open(context string) []string {
+	var out []string
+	for _, s := range f.Last {
+		if s.Context == context && s.State == plumbline.StatusPending {
+			out = append(out, s.SHA)
+		}
+	}
+	return out
+}
+
 type plainOutbox outbox
 
 func (f *outbox) MarshalJSON() ([]byte, error)    { return json.Marshal((*plainOutbox)(f)) }

@@ -1,6 +1,8 @@
 package forge
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"hash/fnv"
 	"slices"
@@ -25,6 +27,7 @@ const (
 	maxBackoff     = 5 * time.Minute
 	deniedInterval = 10 * time.Minute // until missing rights are tried again
 	unknownFor     = 15 * time.Minute // until a commit that the forge does not know is given up
+	longestPause   = time.Hour        // whatever a forge asks for
 )
 
 // What adapters wrap where the outbox has to tell errors apart. Everything else
@@ -101,7 +104,7 @@ func (o *Outbox) Next(now time.Time) (plumbline.Status, bool, time.Time) {
 		if it.Wanted == nil {
 			continue
 		}
-		if due := it.due(); next == nil || due.Before(at) {
+		if due := it.due(now); next == nil || due.Before(at) {
 			next, at = it, due
 		}
 	}
@@ -114,15 +117,22 @@ func (o *Outbox) Next(now time.Time) (plumbline.Status, bool, time.Time) {
 	return *next.Wanted, true, time.Time{}
 }
 
-// due is when the wanted status may be sent.
-func (it *Item) due() time.Time {
+// due is when the wanted status may be sent. Times outlive the process, so a
+// clock may have been put back since they were written: what could not have
+// been is not waited for.
+func (it *Item) due(now time.Time) time.Time {
 	due := it.Since
 	switch a := it.Accepted; {
+	case it.Since.After(now):
+		due = now
 	case a == nil:
 	case a.State != plumbline.StatusPending:
 		due = due.Add(Window)
-	case it.Wanted.State == plumbline.StatusPending:
+	case it.Wanted.State == plumbline.StatusPending && !a.Time.After(now):
 		due = latest(due.Add(Window), a.Time.Add(ProgressGap))
+	}
+	if it.NotBefore.After(now.Add(longestPause)) {
+		return due
 	}
 	return latest(due, it.NotBefore)
 }
@@ -176,7 +186,7 @@ func (o *Outbox) Failed(key plumbline.StatusKey, err error, now time.Time) {
 	case errors.Is(err, ErrUnknownSHA):
 		it.NotBefore = now.Add(it.backoff())
 	case after(err) > 0:
-		it.NotBefore = now.Add(after(err))
+		it.NotBefore = now.Add(min(after(err), longestPause))
 	case plumbline.KindOf(err) == plumbline.KindDenied:
 		it.NotBefore = now.Add(deniedInterval)
 	case plumbline.KindOf(err) == plumbline.KindInvalid:
@@ -261,6 +271,30 @@ func (o *Outbox) commits() ([]string, map[string]bool) {
 	}
 	slices.Reverse(shas)
 	return shas, open
+}
+
+// Open are the commits whose newest status in a context, sent or wanted, is
+// pending.
+func (o *Outbox) Open(context string) []string {
+	var out []string
+	for _, it := range o.Items {
+		newest := cmp.Or(it.Wanted, it.Accepted)
+		if it.Context == context && newest != nil && newest.State == plumbline.StatusPending && !it.Stopped {
+			out = append(out, it.SHA)
+		}
+	}
+	return out
+}
+
+// UnmarshalJSON implements json.Unmarshaler: nothing stays of what was there.
+func (o *Outbox) UnmarshalJSON(b []byte) error {
+	type plain Outbox
+	var read plain
+	if err := json.Unmarshal(b, &read); err != nil {
+		return err
+	}
+	*o = Outbox(read)
+	return nil
 }
 
 // Pending counts the statuses that are not sent yet.

@@ -350,3 +350,88 @@ func TestWindowAfterAWrite(t *testing.T) {
 	accept(t, &o, 5.5, "healed")
 	idle(t, &o, 6)
 }
+
+// TestClockPutBack restarts with a clock that shows a day less: what is wanted is
+// sent without waiting for that day.
+func TestClockPutBack(t *testing.T) {
+	t.Parallel()
+	const day = 24 * 3600
+	for _, c := range []struct {
+		name string
+		fill func(o *Outbox)
+	}{
+		{"the first status", func(o *Outbox) { o.Want(wish(1, success, "in sync", day)) }},
+		{"one that follows another", func(o *Outbox) {
+			o.Want(wish(1, failure, "broken", day-60))
+			accept(t, o, day-60, "broken")
+			o.Want(wish(1, success, "in sync", day))
+		}},
+		{"progress", func(o *Outbox) {
+			o.Want(wish(1, pending, "1 of 2", day-60))
+			accept(t, o, day-60, "1 of 2")
+			o.Want(wish(1, pending, "in sync", day))
+		}},
+		{"one that failed", func(o *Outbox) {
+			o.Want(wish(1, success, "in sync", day))
+			o.Failed(wish(1, success, "", day).Key(), fmt.Errorf("down"), at(day))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var o Outbox
+			c.fill(&o)
+			sends(t, &o, 0, "in sync")
+		})
+	}
+}
+
+// TestForgeAsksForAYear: it gets an hour.
+func TestForgeAsksForAYear(t *testing.T) {
+	t.Parallel()
+	var o Outbox
+	s := wish(1, success, "in sync", 0)
+	o.Want(s)
+	o.Failed(s.Key(), &plumbline.Error{After: 365 * 24 * time.Hour, Err: fmt.Errorf("slow down")}, at(0))
+	waits(t, &o, 1, 3600)
+	sends(t, &o, 3600, "in sync")
+}
+
+// TestReadOverAnother reads an outbox into one that is in use, as a loop does
+// that was told that another process wrote the state: nothing of it stays.
+func TestReadOverAnother(t *testing.T) {
+	t.Parallel()
+	var written, o Outbox
+	written.Want(wish(2, success, "in sync", 0))
+	accept(t, &written, 0, "in sync")
+	b, err := json.Marshal(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Want(wish(1, failure, "broken", 0))
+	o.Failed(wish(1, failure, "", 0).Key(), fmt.Errorf("down"), at(0))
+	if err := json.Unmarshal(b, &o); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(written, o); diff != "" {
+		t.Errorf("(-written +read)\n%s", diff)
+	}
+}
+
+// TestOpen names the commits that are left pending in a context.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	var o Outbox
+	o.Want(wish(1, pending, "applying", 0))
+	accept(t, &o, 0, "applying")
+	o.Want(wish(2, pending, "applying", 0))
+	o.Want(wish(3, pending, "applying", 0))
+	accept(t, &o, 1, "applying")
+	o.Want(wish(3, success, "in sync", 2))
+	o.Want(wish(4, success, "in sync", 2))
+	if diff := cmp.Diff([]string{sha(1), sha(2)}, o.Open("plumbline/production")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if got := o.Open("plumbline/staging"); len(got) > 0 {
+		t.Errorf("open in another context: %v", got)
+	}
+}

@@ -25,6 +25,10 @@ type Record struct {
 	// Drifts are the objects that drifted and were not healed yet, and the last
 	// heal: what the drift status says.
 	Drifts json.RawMessage `json:"drifts,omitempty"`
+	// Shards is how many ConfigMaps each project's entries are in, "" for those of
+	// none: fewer than that were deleted by somebody. Save keeps it; whoever has
+	// made good what was lost sets it to nil.
+	Shards map[string]int `json:"shards,omitempty"`
 	// Saved is when the record was written, for `plumbline status`.
 	Saved time.Time `json:"saved,omitzero"`
 }

@@ -225,6 +225,63 @@ func refsOf(inv *Inventory) map[plumbline.Ref]bool {
 	return out
 }
 
+// TestDeletedShards deletes each ConfigMap of an inventory in turn: it is missed,
+// and still is by whoever saves a record before that was made good.
+func TestDeletedShards(t *testing.T) {
+	t.Parallel()
+	_, _, inv := fleet(t, 200)
+	env := entry(0)
+	env.Project, env.Service = "", ""
+	inv.Put(env)
+	first := newWrites()
+	if err := New(first, "prod").Save(t.Context(), inv, &Record{}, true); err != nil {
+		t.Fatal(err)
+	}
+	if len(first.held) < 4 {
+		t.Fatalf("%d ConfigMaps: too few to mean something", len(first.held))
+	}
+	for name := range first.held {
+		if name == "plumbline-inventory-prod" {
+			continue // the record is in it: then nothing is known
+		}
+		w := newWrites()
+		w.version = first.version
+		for n, cm := range first.held {
+			if n != name {
+				w.held[n] = cm.DeepCopy()
+			}
+		}
+		for range 2 {
+			s := New(w, "prod")
+			l, err := s.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Damaged == nil || !strings.Contains(l.Damaged.Error(), name) || !l.Found {
+				t.Fatalf("without %s: damaged %v, found %v", name, l.Damaged, l.Found)
+			}
+			if err := s.Save(t.Context(), l.Inventory, &l.Record, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := New(w, "prod")
+		l, err := s.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entriesOf(inv) {
+			l.Inventory.Put(e)
+		}
+		l.Record.Shards = nil
+		if err := s.Save(t.Context(), l.Inventory, &l.Record, true); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = New(w, "prod").Load(t.Context()); err != nil || l.Damaged != nil || l.Inventory.Len() != inv.Len() {
+			t.Errorf("made good without %s: %d of %d entries, %v, %v", name, l.Inventory.Len(), inv.Len(), l.Damaged, err)
+		}
+	}
+}
+
 // BenchmarkSaveOneService encodes and hands over what changes with one service.
 func BenchmarkSaveOneService(b *testing.B) {
 	for _, n := range []int{500, 5000} {

@@ -105,6 +105,7 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		}
 		read[project] = append(read[project], shard{s.index(project, cm.Name), entries})
 	}
+	damaged = append(damaged, s.missing(out.Record.Shards)...)
 	var all []Entry
 	for _, project := range slices.Sorted(maps.Keys(read)) {
 		entries, divided := gather(read[project])
@@ -167,6 +168,7 @@ func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string,
 		return &plumbline.Error{Op: "write inventory", Kind: plumbline.KindInternal, Err: err}
 	}
 	if rec != nil {
+		rec.Shards = s.divided(rec.Shards, shards.n)
 		if s.record, err = pack(rec); err != nil {
 			return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: err}
 		}
@@ -190,6 +192,35 @@ func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string,
 	}
 	s.shards[project] = sharding{n: shards.n}
 	return nil
+}
+
+// missing are the ConfigMaps that a record tells of and that are not there.
+func (s *Store) missing(told map[string]int) []error {
+	var out []error
+	for _, project := range slices.Sorted(maps.Keys(told)) {
+		for i := range told[project] {
+			if name := s.name(project, i); s.versions[name] == "" {
+				out = append(out, fmt.Errorf("ConfigMap %s is not there any more", name))
+			}
+		}
+	}
+	return out
+}
+
+// divided is what a record tells of the shards, own of them those of the
+// environment: never fewer than before.
+func (s *Store) divided(before map[string]int, own int) map[string]int {
+	out := maps.Clone(before)
+	if out == nil {
+		out = map[string]int{}
+	}
+	out[""] = max(out[""], own)
+	for project, d := range s.shards {
+		if project != "" && !d.anew {
+			out[project] = max(out[project], d.n)
+		}
+	}
+	return out
 }
 
 func (s *Store) put(ctx context.Context, name, project string, binary map[string][]byte) error {

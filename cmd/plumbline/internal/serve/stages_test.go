@@ -25,6 +25,8 @@ type slow struct {
 
 func (s *slow) pass() { *s.now = s.now.Add(time.Second) }
 
+func (s *slow) Open(string) []string { return nil }
+
 func (s *slow) Fetch(context.Context) (plumbline.Commit, error) {
 	s.pass()
 	return plumbline.Commit{}, s.err
