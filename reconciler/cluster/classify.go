@@ -102,6 +102,10 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		}
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		e.Kind = plumbline.KindInvalid
+	case http.StatusInternalServerError:
+		if strings.HasPrefix(s.Message, notOfSchema) {
+			e.Kind = plumbline.KindInvalid
+		}
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		e.Err = unavailable{cause}
 	}
@@ -111,6 +115,11 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 	}
 	return e
 }
+
+// notOfSchema begins the message about an applied object that is not of its
+// schema: a field that is not there, or of another type. It has no code of its
+// own.
+const notOfSchema = "failed to create typed patch object ("
 
 // unavailable is an error that is ErrUnavailable too, and does not say so.
 type unavailable struct{ error }

@@ -48,7 +48,10 @@ func TestClassify(t *testing.T) {
 		{"another owner", "apply", refusal(http.StatusConflict, metav1.StatusReasonConflict, metav1.StatusCause{Type: metav1.CauseTypeFieldManagerConflict, Field: ".data.a"}), plumbline.KindDenied, nil},
 		{"another uid", "apply", refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, metav1.StatusCause{Field: "metadata.uid"}), plumbline.KindTransient, ErrConflict},
 		{"invalid", "apply", refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, metav1.StatusCause{Type: "FieldValueInvalid", Field: "data"}), plumbline.KindInvalid, nil},
-		{"an unknown field", "apply", refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest), plumbline.KindInvalid, nil},
+		{"a body that cannot be read", "apply", refusal(http.StatusBadRequest, metav1.StatusReasonBadRequest), plumbline.KindInvalid, nil},
+		{"an unknown field", "apply", &apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: http.StatusInternalServerError, Message: "failed to create typed patch object (shop/settings; /v1, Kind=ConfigMap): ." + canary + ": field not declared in schema",
+		}}, plumbline.KindInvalid, nil},
 		{"busy", "apply", refusal(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests), plumbline.KindTransient, nil},
 		{"broken", "apply", refusal(http.StatusInternalServerError, metav1.StatusReasonInternalError), plumbline.KindTransient, nil},
 		{"no answer", "apply", fmt.Errorf("read tcp: %s", canary), plumbline.KindTransient, nil},

@@ -48,7 +48,7 @@ func (c *Client) Preview(ctx context.Context, o plumbline.Object) (live, then []
 	}
 	res := c.do(ctx, c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, o.Ref.Namespace, o.Ref.Name).
 		Param("fieldManager", plumbline.FieldManager).
-		Param("fieldValidation", metav1.FieldValidationStrict).
+		Param("fieldValidation", metav1.FieldValidationIgnore).
 		Param("force", "true").
 		Param("dryRun", metav1.DryRunAll).
 		SetHeader("Accept", "application/json").
