@@ -15,6 +15,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler"
+	"github.com/plumbline-dev/plumbline/render/encode"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -301,7 +302,11 @@ func readable(ref plumbline.Ref, body []byte) (string, error) {
 			delete(labels, plumbline.LabelInstallation)
 		}
 	}
-	out, err := yaml.Marshal(m)
+	body, err := json.Marshal(m)
+	if err != nil {
+		return "", &plumbline.Error{Op: "write manifest", Kind: plumbline.KindInternal, Ref: ref, Err: err}
+	}
+	out, err := yaml.JSONToYAML(encode.ForYAML(body))
 	return string(out), err
 }
 

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/encode"
 	"github.com/plumbline-dev/plumbline/render/sops"
 )
 
@@ -143,7 +144,7 @@ func writeYAML(w io.Writer, ms []manifest) error {
 		if i > 0 {
 			_, _ = buf.WriteString("---\n")
 		}
-		text, err := yaml.JSONToYAML(m.json)
+		text, err := yaml.JSONToYAML(encode.ForYAML(m.json))
 		if err != nil {
 			return &plumbline.Error{Op: "write YAML", Kind: plumbline.KindInternal, Ref: m.ref, Err: errors.New("the body is no JSON")}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/encode"
 )
 
 // Patch changes objects that were rendered: kustomize's own patch, of one entry
@@ -83,7 +84,7 @@ func (p *Patch) Selects(ref plumbline.Ref, version string) bool {
 // target. An error says why the patch does not apply.
 func (p *Patch) Apply(body []byte) (out []byte, selected bool, err error) {
 	err = global.do(func() error {
-		r, err := p.helpers.ResmapFactory().RF().FromBytes(body)
+		r, err := p.helpers.ResmapFactory().RF().FromBytes(encode.ForYAML(body))
 		if err != nil {
 			return err
 		}
