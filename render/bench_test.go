@@ -13,15 +13,18 @@ import (
 
 // fleet is a repository of n services, one document a file, each with a secret
 // of its own, in four projects.
-func fleet(n int) fstest.MapFS {
+func fleet(n int) fstest.MapFS { return fleetIn(4, n) }
+
+// fleetIn is one in so many projects.
+func fleetIn(projects, n int) fstest.MapFS {
 	files := fstest.MapFS{}
 	add := func(path, text string) { files[path] = &fstest.MapFile{Data: []byte(text)} }
 	for i := range n {
-		project := fmt.Sprintf("project-%d", i%4)
+		project := fmt.Sprintf("project-%d", i%projects)
 		add(fmt.Sprintf("env/%s/service-%05d.yaml", project, i), fleetService(project, i, "1.0.0"))
 		add(fmt.Sprintf("env/%s/secret-%05d.yaml", project, i), fleetSecret(project, i))
 	}
-	for i := range min(n, 4) {
+	for i := range min(n, projects) {
 		add(fmt.Sprintf("env/project-%d/project.yaml", i),
 			fmt.Sprintf("apiVersion: plumbline.dev/v1\nkind: Project\nmetadata:\n  name: project-%d\n", i))
 	}

@@ -1,7 +1,9 @@
 package overlay
 
 import (
+	"errors"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -18,19 +20,33 @@ type kustomization struct {
 	text      []byte // as written
 	k         types.Kustomization
 
-	// resources and patches are the indexes of those of k in text; nil: all.
-	resources, patches []int
+	replaced []int // by index in k, that in text of a replacement; those of a file of its own have the same
 }
 
 // written is the index in the file of the entry with index i under a field.
-func (b kustomization) written(field string, i int) int {
-	switch {
-	case field == "resources" && b.resources != nil:
-		return b.resources[i]
-	case field == "patches" && b.patches != nil:
-		return b.patches[i]
+func (b *kustomization) written(field string, i int) int {
+	if field == "replacements" && i < len(b.replaced) {
+		return b.replaced[i]
 	}
 	return i
+}
+
+// inline puts replacements that stand in a file of their own into the
+// kustomization, where each can be kept or left out.
+func (b *kustomization) inline(raws map[string][]byte) {
+	var list []types.ReplacementField
+	for i, r := range b.k.Replacements {
+		some := []types.ReplacementField{r}
+		if in := replacementsIn(raws[path.Join(b.dir, r.Path)]); r.Path != "" && r.Source == nil && len(r.Targets) == 0 && len(in) > 0 {
+			some = make([]types.ReplacementField, 0, len(in))
+			for _, one := range in {
+				some = append(some, types.ReplacementField{Replacement: one})
+			}
+		}
+		list = append(list, some...)
+		b.replaced = append(b.replaced, slices.Repeat([]int{i}, len(some))...)
+	}
+	b.k.Replacements = list
 }
 
 // entries are those under one field of a kustomization.
@@ -56,6 +72,7 @@ func removable() []entries {
 	}
 	return []entries{
 		{"replacements", func(k *types.Kustomization) int { return len(k.Replacements) }, func(k *types.Kustomization, n int) { k.Replacements = k.Replacements[:n] }},
+		{"replicas", func(k *types.Kustomization) int { return len(k.Replicas) }, func(k *types.Kustomization, n int) { k.Replicas = k.Replicas[:n] }},
 		text("namePrefix", func(k *types.Kustomization) *string { return &k.NamePrefix }),
 		text("nameSuffix", func(k *types.Kustomization) *string { return &k.NameSuffix }),
 		text("namespace", func(k *types.Kustomization) *string { return &k.Namespace }),
@@ -67,24 +84,79 @@ func removable() []entries {
 	}
 }
 
-// maxTries bounds the builds that look for a fault.
+// maxTries bounds the builds that look for a fault in one kustomization.
 const maxTries = 40
+
+// attempt builds parts again, with fewer entries.
+type attempt struct {
+	l     *loader
+	parts []*part
+	errs  map[*part]error // why they fail
+	names bool            // what fails is that references cannot follow names, not a build
+	last  *part           // what lies in memory
+}
+
+// explain says what is wrong, and where.
+func (a *attempt) explain() error {
+	at, found := a.blame()
+	if !found {
+		at = plumbline.Origin{Path: a.l.file}
+	}
+	return a.l.explain(a.errs[a.parts[0]], at)
+}
+
+// fails tells whether a build of the directory of b fails in one of the parts,
+// with the entries of k in place of its own.
+func (a *attempt) fails(b *kustomization, k types.Kustomization) bool {
+	var names []*renames
+	for i, p := range a.parts {
+		if a.l.stopped() != nil {
+			return true
+		}
+		if !slices.ContainsFunc(p.kustomizations, func(o kustomization) bool { return o.file == b.file }) {
+			continue
+		}
+		out, err := a.build(p, b, k)
+		if err != nil {
+			// The one that failed is likely to fail the next time.
+			a.parts = slices.Insert(slices.Delete(a.parts, i, i+1), 0, p)
+			return true
+		}
+		names = append(names, out.names)
+	}
+	return a.names && global.do(func() error { return follow(names) }) != nil
+}
+
+// build builds one part in the directory of b.
+func (a *attempt) build(p *part, b *kustomization, k types.Kustomization) (*built, error) {
+	if a.last != p {
+		if err := a.l.writeAll(p); err != nil {
+			return nil, err
+		}
+		a.last = p
+	}
+	mine := slices.IndexFunc(p.kustomizations, func(o kustomization) bool { return o.file == b.file })
+	whole := p.kustomizations[mine].k
+	some := p.filter(b, k)
+	some.BuildMetadata = whole.BuildMetadata
+	if err := a.l.write(b.file, some); err != nil {
+		return nil, err
+	}
+	out, err := a.l.run(b.dir)
+	return out, errors.Join(err, a.l.write(b.file, whole))
+}
 
 // blame is the entry of a kustomization file on which a build fails. Kustomize
 // does not say which, so the build is done again with fewer and fewer of them.
-func (l *loader) blame(p part) (at plumbline.Origin, found bool) {
-	tries := maxTries
-	fails := func(b kustomization, k types.Kustomization) bool {
-		if tries--; tries < 0 || l.stopped() != nil {
-			return true
-		}
-		return l.write(b.file, k) == nil && l.failsIn(b.dir)
-	}
-	for _, b := range p.kustomizations { // those that others use come first
-		if b.k.Kind == types.ComponentKind || !fails(b, b.k) {
+func (a *attempt) blame() (at plumbline.Origin, found bool) {
+	l := a.l
+	for i := range l.kustomizations { // those that others use come first
+		b := &l.kustomizations[i]
+		if b.k.Kind == types.ComponentKind || !a.fails(b, b.k) {
 			continue
 		}
 		at := plumbline.Origin{Path: b.file}
+		tries := maxTries
 		k := b.k
 		for _, e := range removable() {
 			with := k
@@ -93,14 +165,18 @@ func (l *loader) blame(p part) (at plumbline.Origin, found bool) {
 				continue
 			}
 			e.keep(&k, 0)
-			if fails(b, k) {
+			if a.fails(b, k) {
 				continue
 			}
 			first := sort.Search(n-1, func(i int) bool {
 				some := with
 				e.keep(&some, i+1)
-				return fails(b, some)
+				tries--
+				return tries < 0 || a.fails(b, some)
 			})
+			if e.keep(&with, first+1); len(a.parts) > 1 {
+				a.fails(b, with) // the part in which it is this entry comes first
+			}
 			if tries >= 0 {
 				at.Line = entryLine(b.text, e.field, b.written(e.field, first))
 			}
@@ -111,9 +187,12 @@ func (l *loader) blame(p part) (at plumbline.Origin, found bool) {
 	return plumbline.Origin{}, false
 }
 
-func (l *loader) failsIn(dir string) bool {
-	_, err := l.run(dir)
-	return err != nil
+func (l *loader) writeAll(p *part) error {
+	var err error
+	for _, k := range p.kustomizations {
+		err = errors.Join(err, l.write(k.file, k.k))
+	}
+	return err
 }
 
 // write puts a kustomization into memory.

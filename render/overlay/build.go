@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 
-	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
@@ -54,9 +53,10 @@ func FindFile(fsys fs.FS, dir string) string {
 // they were the last time are not read and not built anew. The zero value is
 // ready. It is not safe for concurrent use.
 type Builder struct {
-	size  int // of parts; 0 is partSize, a negative one builds all at once
-	files map[string]*resourceFile
-	parts map[[sha256.Size]byte][]object
+	size   int // of parts; 0 is partSize, a negative one builds all at once
+	limits limits
+	files  map[string]*resourceFile
+	parts  map[[sha256.Size]byte]*built
 }
 
 // Build builds the kustomization in dir of the repository fsys. Only files
@@ -65,32 +65,23 @@ type Builder struct {
 // several joined; a panic in kustomize is one of KindInternal.
 func (b *Builder) Build(ctx context.Context, fsys fs.FS, dir string, convert Convert) ([]byte, error) {
 	l := newLoader(ctx, fsys, convert, b.files)
+	l.limits = b.limits.orDefault()
 	file, err := l.load(path.Clean(dir))
 	if err != nil {
 		return nil, err
 	}
 	l.root, l.file = path.Clean(dir), file
 	b.files = l.resources
-	built := make(map[[sha256.Size]byte][]object, len(b.parts))
-	var all []object
-	for _, p := range l.parts(cmp.Or(b.size, partSize)) {
-		objects, known := b.parts[p.sum]
-		if !known {
-			if objects, err = l.build(ctx, p); err != nil {
-				return nil, err
-			}
-		}
-		built[p.sum] = objects
-		all = append(all, objects...)
+	var t *ties
+	if err := global.do(func() error { t = l.tied(); return nil }); err != nil {
+		return nil, l.explain(err, plumbline.Origin{Path: l.file})
 	}
-	b.parts = built
-	slices.SortStableFunc(all, object.compare)
-	if hasTwins(all) {
-		// Kustomize says which, where it sees both.
-		if all, err = l.build(ctx, l.whole()); err != nil {
-			return nil, err
-		}
-		slices.SortStableFunc(all, object.compare)
+	if t.over != nil {
+		return nil, l.tooMany(t.over)
+	}
+	all, err := b.assemble(l, t, t.parts(cmp.Or(b.size, partSize)))
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	for _, o := range all {
@@ -105,39 +96,31 @@ func Build(ctx context.Context, fsys fs.FS, dir string, convert Convert) ([]byte
 	return (&Builder{}).Build(ctx, fsys, dir, convert)
 }
 
-// build builds one part.
-func (l *loader) build(ctx context.Context, p part) ([]object, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, &plumbline.Error{Op: opBuild, Err: err}
-	}
-	var err error
-	for _, k := range p.kustomizations {
-		err = errors.Join(err, l.write(k.file, k.k))
-	}
-	if err != nil {
-		return nil, &plumbline.Error{Op: opBuild, Kind: plumbline.KindInternal, Err: err}
-	}
-	out, err := l.run(l.root)
+// assemble builds what of the parts is not known yet, and puts all together.
+func (b *Builder) assemble(l *loader, t *ties, parts []*part) ([]object, error) {
+	r := round{l: l, t: t, parts: parts, built: make([]*built, len(parts)), limit: l.limits.bytes}
+	err := r.build(b.parts)
 	if err == nil {
-		return out, nil
+		err = r.follow()
 	}
-	at, found := l.blame(p)
-	if ctx.Err() != nil {
-		return nil, &plumbline.Error{Op: opBuild, Err: ctx.Err()}
+	if stop := l.stopped(); stop != nil {
+		err = &plumbline.Error{Op: opBuild, Err: stop}
 	}
-	if !found {
-		at = plumbline.Origin{Path: l.file}
+	if err := errors.Join(err, r.finishing.Wait()); err != nil {
+		return nil, err
 	}
-	kind := plumbline.KindInvalid
-	if _, bug := err.(panicked); bug { //nolint:errorlint // made by run, never wrapped
-		kind = plumbline.KindInternal
+	var all []object
+	known := make(map[[sha256.Size]byte]*built, len(parts))
+	for i, p := range parts {
+		known[p.sum] = r.built[i]
+		all = append(all, r.built[i].objects...)
 	}
-	return nil, &plumbline.Error{
-		Op:     opBuild,
-		Kind:   kind,
-		Origin: at,
-		Err:    errors.New(message(err, &l.secrets)),
+	slices.SortStableFunc(all, object.compare)
+	if len(parts) > 1 && (hasTwins(all) || r.surprised) {
+		return b.assemble(l, t, []*part{t.whole()}) // kustomize says which, where it sees both
 	}
+	b.parts = known
+	return all, nil
 }
 
 // object is one that was built.
@@ -215,53 +198,6 @@ func kustomize(memory filesys.FileSystem, dir string) ([]*resource.Resource, err
 	return objects.Resources(), nil
 }
 
-// run builds what lies in memory at dir.
-func (l *loader) run(dir string) (out []object, err error) {
-	err = global.do(func() error {
-		resources, err := kustomize(l.memory, path.Join(root, dir))
-		if err != nil {
-			return err
-		}
-		if err := renameAll(resources, l.affixed()); err != nil {
-			return err
-		}
-		for _, r := range resources {
-			o, err := finish(r, l.root)
-			if err != nil {
-				return err
-			}
-			out = append(out, o)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// affixed tells whether any kustomization puts something before or after names.
-func (l *loader) affixed() bool {
-	return slices.ContainsFunc(l.kustomizations, func(b kustomization) bool { return b.k.NamePrefix+b.k.NameSuffix != "" })
-}
-
-// finish makes of what kustomize built what a Renderer takes.
-func finish(r *resource.Resource, dir string) (object, error) {
-	o, err := tellSource(r, dir)
-	if err != nil {
-		return o, err
-	}
-	o.id = r.CurId()
-	var text bytes.Buffer
-	e := yaml.NewEncoder(&text)
-	e.SetIndent(2)
-	if err := e.Encode(r.YNode()); err != nil {
-		return o, err
-	}
-	o.text = text.Bytes()
-	return o, nil
-}
-
 // detour is what of kustomize's messages helps nobody: the reason why a
 // directory is not a file; places in memory; and what it could not read, whole,
 // which no list of secret values can know.
@@ -272,4 +208,13 @@ func message(err error, s *secrets) string {
 	text := strings.ReplaceAll(err.Error(), root+"/", "")
 	text = s.redact(detour.ReplaceAllString(text, ""))
 	return text + advice(text)
+}
+
+// explain says what is wrong at a place.
+func (l *loader) explain(err error, at plumbline.Origin) error {
+	kind := plumbline.KindInvalid
+	if _, bug := err.(panicked); bug { //nolint:errorlint // made by do, never wrapped
+		kind = plumbline.KindInternal
+	}
+	return &plumbline.Error{Op: opBuild, Kind: kind, Origin: at, Err: errors.New(message(err, &l.secrets))}
 }

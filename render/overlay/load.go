@@ -24,11 +24,12 @@ import (
 	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
-// The most that one build reads.
+// The most that one build reads, and puts out.
 const (
-	maxBytes = 256 << 20
-	maxFiles = 100_000
-	maxStack = 50 // kustomizations that use each other
+	MaxBytes   = 256 << 20
+	MaxFiles   = 100_000
+	MaxObjects = 100_000
+	maxStack   = 50 // kustomizations that use each other
 )
 
 func fileNames() []string { return konfig.RecognizedKustomizationFileNames() }
@@ -42,6 +43,7 @@ type loader struct {
 
 	memory   filesys.FileSystem
 	loaded   map[string]bool // path → is in memory
+	limits   limits
 	bytes    int
 	stack    []string // directories being loaded, outermost first
 	secrets  secrets
@@ -53,7 +55,8 @@ type loader struct {
 	raws      map[string][]byte // patches, and content for generators
 
 	kustomizations []kustomization // one after those that it uses
-	root, file     string          // the directory that is built, and its kustomization file
+	facts          map[patchKey]*patchFacts
+	root, file     string // the directory that is built, and its kustomization file
 }
 
 func newLoader(ctx context.Context, source fs.FS, convert Convert, before map[string]*resourceFile) *loader {
@@ -61,6 +64,7 @@ func newLoader(ctx context.Context, source fs.FS, convert Convert, before map[st
 		stopped: ctx.Err, source: source, convert: convert, before: before,
 		memory: filesys.MakeFsInMemory(), loaded: map[string]bool{},
 		resources: map[string]*resourceFile{}, raws: map[string][]byte{},
+		facts: map[patchKey]*patchFacts{},
 	}
 }
 
@@ -71,6 +75,7 @@ type resourceFile struct {
 	text    []byte
 	sum     [sha256.Size]byte // of text
 	objects []objectName
+	odd     bool // kustomize may see others in it, or in another way
 }
 
 // load reads the kustomization in dir with all that it refers to, and is the
@@ -149,8 +154,10 @@ func (l *loader) directory(dir string, from reference) (file string) {
 	l.stack = append(l.stack, dir)
 	defer func() { l.stack = l.stack[:len(l.stack)-1] }()
 	if k, ok := l.parse(file, text); ok {
-		l.references(&k, dir, reference{file: file, text: text})
-		l.keep(kustomization{dir: dir, file: file, text: text, k: k})
+		b := kustomization{dir: dir, file: file, text: text, k: k}
+		l.references(&b.k, dir, reference{file: file, text: text})
+		b.inline(l.raws)
+		l.keep(b)
 	}
 	return file
 }
@@ -289,6 +296,7 @@ func (c *conversion) run(convert Convert) {
 		}
 	}
 	c.out.text = out.Bytes()
+	c.out.odd = c.out.odd || bytes.Contains(c.out.text, []byte(internalNotes))
 	c.out.sum = sha256.Sum256(c.out.text)
 }
 
@@ -324,7 +332,7 @@ func (c *conversion) document(chunk definition.Chunk, convert Convert, out *byte
 		return false
 	}
 	for _, n := range nodes {
-		markObject(n.Content[0], at, 0, &c.out.objects)
+		c.out.odd = !markObject(n.Content[0], at, 0, &c.out.objects) || c.out.odd
 	}
 	if err := encodeAll(out, nodes); err != nil {
 		c.problem(at, err)
@@ -361,9 +369,9 @@ func (l *loader) raw(file string, from reference) {
 // read reads a file of the repository, within the limits.
 func (l *loader) read(file string, from reference) ([]byte, bool) {
 	l.loaded[file] = true
-	if len(l.loaded) > maxFiles || l.bytes > maxBytes {
+	if len(l.loaded) > MaxFiles || l.bytes > MaxBytes {
 		if l.problems == nil {
-			l.problem(from, "more than %d files or %d MiB", maxFiles, maxBytes>>20)
+			l.problem(from, "more than %d files or %d MiB", MaxFiles, MaxBytes>>20)
 		}
 		return nil, false
 	}

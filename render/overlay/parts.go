@@ -11,18 +11,23 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/types"
 )
 
 // The time that kustomize takes grows with the square of the objects in one
 // build: it compares each name with all others. But most of what a kustomization
-// asks for it asks of each object by itself. Where that is so the overlay is
-// built in parts: the same kustomizations, with some of the files. What concerns
-// objects together stays together, or else everything does.
+// asks for it asks of each object by itself. So the overlay is built in parts:
+// the same kustomizations, with some of the files. What concerns objects together
+// is found out first (see ties), and stays together.
 
 // part is what is built at once.
 type part struct {
+	ties  *ties
+	all   bool            // no atom is left out
+	sets  map[int]bool    // of atoms
+	first bool            // it has what no other part has a place for
+	alive map[string]bool // directories of kustomizations that put something out
+
 	kustomizations []kustomization // one after those that it uses
 	sum            [sha256.Size]byte
 }
@@ -32,43 +37,50 @@ type part struct {
 const partSize = 32
 
 // whole is all of it as one part.
-func (l *loader) whole() part { return l.part(nil, true) }
+func (t *ties) whole() *part { return t.part(&part{ties: t, all: true}, nil) }
 
 // parts cuts the overlay into parts of about so many files; a negative size
 // leaves it whole.
-func (l *loader) parts(size int) []part {
-	together, ok := l.together()
-	if !ok || size < 0 {
-		return []part{l.whole()}
+func (t *ties) parts(size int) []*part {
+	if !t.apart || size < 0 || len(t.atoms) == 0 {
+		return []*part{t.whole()}
 	}
-	sets := map[string]map[string]bool{}
-	put := func(key, file string) {
-		if sets[key] == nil {
-			sets[key] = map[string]bool{}
-		}
-		sets[key][file] = true
+	bySet, byDir := map[int]int{}, map[string]int{}
+	for a := range t.atoms {
+		bySet[t.set(a)]++
 	}
-	byDir := map[string]int{}
-	for file := range l.resources {
-		byDir[path.Dir(file)]++
+	for set := range bySet {
+		byDir[path.Dir(t.atoms[set])]++
 	}
-	for file := range l.resources {
-		dir := path.Dir(file)
+	cuts := map[string]*part{}
+	for set, atoms := range bySet {
+		name := t.atoms[set]
+		dir := path.Dir(name)
+		var key string
 		switch n := byDir[dir]; {
-		case together[file]:
-			put("", file)
+		case atoms >= size && atoms > 1:
+			key = fmt.Sprintf("set %d", set)
 		case n >= size:
-			put(fmt.Sprintf("%s %d", dir, bucket(file, n, size)), file)
+			key = fmt.Sprintf("file %s %d", dir, bucket(name, n, size))
 		default:
-			put(fmt.Sprintf(" %d", bucket(dir, len(l.resources), size)), file)
+			key = fmt.Sprintf("dir %d", bucket(dir, len(bySet), size))
 		}
+		if cuts[key] == nil {
+			cuts[key] = &part{ties: t, sets: map[int]bool{}}
+		}
+		cuts[key].sets[set] = true
 	}
-	out := make([]part, 0, len(sets))
-	for _, key := range slices.Sorted(maps.Keys(sets)) {
-		out = append(out, l.part(sets[key], key == ""))
+	out := make([]*part, 0, len(cuts))
+	alive := map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(cuts)) {
+		p := cuts[key]
+		p.live()
+		maps.Copy(alive, p.alive)
+		out = append(out, p)
 	}
-	if len(out) == 0 {
-		out = append(out, l.whole())
+	out[0].first = true
+	for i, p := range out {
+		out[i] = t.part(p, alive)
 	}
 	return out
 }
@@ -85,53 +97,99 @@ func bucket(name string, n, size int) uint32 {
 	return h.Sum32() % buckets
 }
 
-// part is the part with some of the files; nil stands for all. Only one has the
-// patches that look for one object.
-func (l *loader) part(files map[string]bool, lone bool) part {
-	p := part{kustomizations: make([]kustomization, 0, len(l.kustomizations))}
-	alive := map[string]bool{}
-	sum, generates := sha256.New(), false
+// live finds out which kustomizations put something out in the part.
+func (p *part) live() {
+	p.alive = map[string]bool{}
+	for i := range p.ties.l.kustomizations {
+		b := &p.ties.l.kustomizations[i]
+		k := p.filter(b, b.k)
+		p.alive[b.dir] = len(k.Resources)+len(k.ConfigMapGenerator)+len(k.SecretGenerator) > 0 ||
+			slices.ContainsFunc(k.Components, func(value string) bool { return p.alive[path.Join(b.dir, value)] })
+	}
+	maps.DeleteFunc(p.alive, func(_ string, yes bool) bool { return !yes })
+}
+
+// part completes p. The first of several has the kustomizations that are alive in
+// none, too: what is wrong with one is wrong though it puts out nothing.
+func (t *ties) part(p *part, elsewhere map[string]bool) *part {
+	l := t.l
+	if p.alive == nil {
+		p.live()
+	}
+	if p.first || p.all {
+		for _, b := range l.kustomizations {
+			lives := func(value string) bool { return p.alive[path.Join(b.dir, value)] }
+			if !elsewhere[b.dir] && b.k.Kind != types.ComponentKind || slices.ContainsFunc(b.k.Resources, lives) || slices.ContainsFunc(b.k.Components, lives) {
+				p.alive[b.dir] = true
+			}
+		}
+	}
+	generates := slices.ContainsFunc(l.kustomizations, func(b kustomization) bool {
+		return len(b.k.ConfigMapGenerator)+len(b.k.SecretGenerator) > 0
+	})
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%t %t\n", generates, l.affixed())
 	for _, b := range l.kustomizations {
-		if files != nil {
-			b.k.Resources, b.resources = kept(b.k.Resources, func(value string) bool {
-				target := path.Join(b.dir, value)
-				return files[target] || alive[target]
-			})
-		}
-		if !lone {
-			b.k.Patches, b.patches = kept(b.k.Patches, func(p types.Patch) bool { return !isLone(p) })
-		}
-		alive[b.dir] = len(b.k.Resources) > 0 || lone && slices.ContainsFunc(b.k.Patches, isLone) ||
-			slices.ContainsFunc(b.k.Components, func(value string) bool { return alive[path.Join(b.dir, value)] })
-		if files != nil && !alive[b.dir] && b.k.Kind != types.ComponentKind && b.dir != l.root {
+		if !p.alive[b.dir] && b.k.Kind != types.ComponentKind && b.dir != l.root {
 			continue
 		}
-		l.add(sum, b)
-		generates = generates || len(b.k.ConfigMapGenerator)+len(b.k.SecretGenerator) > 0
-		p.kustomizations = append(p.kustomizations, b)
-	}
-	if generates {
-		for i := range p.kustomizations { // to know where what is generated comes from
-			p.kustomizations[i].k.BuildMetadata = []string{types.OriginAnnotations}
+		b.k = p.filter(&b, b.k)
+		if generates { // to know where what is generated comes from
+			b.k.BuildMetadata = []string{types.OriginAnnotations}
 		}
+		l.add(sum, b)
+		p.kustomizations = append(p.kustomizations, b)
 	}
 	sum.Sum(p.sum[:0])
 	return p
 }
 
-// isLone tells of a patch that looks for one object, and fails where that is not
-// in its kustomization.
-func isLone(p types.Patch) bool { return p.Target == nil }
+// has tells whether an atom is in the part.
+func (p *part) has(atom int) bool { return p.all || p.sets[p.ties.set(atom)] }
 
-// kept are the entries to keep, and their indexes.
-func kept[T any](list []T, keep func(T) bool) (out []T, indexes []int) {
-	indexes = []int{}
+// keeps tells whether the part needs an entry that looks for objects: where they
+// are, or everywhere when they are nowhere.
+func (p *part) keeps(e entry) bool {
+	atom, ok := p.ties.wanted[e]
+	return !ok || atom < 0 || p.has(atom)
+}
+
+// filter is k, which is what b says or the beginning of its lists, with what the
+// part needs of it.
+func (p *part) filter(b *kustomization, k types.Kustomization) types.Kustomization {
+	if p.all {
+		return k
+	}
+	t := p.ties
+	k.Resources = kept(k.Resources, func(i int) bool {
+		target := path.Join(b.dir, k.Resources[i])
+		if atom, ok := t.files[target]; ok {
+			return p.has(atom)
+		}
+		return p.alive[target]
+	})
+	keeps := func(field string) func(i int) bool {
+		return func(i int) bool { return p.keeps(entry{b.file, field, i}) }
+	}
+	generator := func(field string) func(i int) bool {
+		return func(i int) bool { return p.has(t.generators[entry{b.file, field, i}]) }
+	}
+	k.Patches = kept(k.Patches, keeps("patches"))
+	k.Replicas = kept(k.Replicas, keeps("replicas"))
+	k.Replacements = kept(k.Replacements, keeps("replacements"))
+	k.ConfigMapGenerator = kept(k.ConfigMapGenerator, generator("configMapGenerator"))
+	k.SecretGenerator = kept(k.SecretGenerator, generator("secretGenerator"))
+	return k
+}
+
+// kept are the entries with an index to keep.
+func kept[T any](list []T, keep func(i int) bool) (out []T) {
 	for i, v := range list {
-		if keep(v) {
-			out, indexes = append(out, v), append(indexes, i)
+		if keep(i) {
+			out = append(out, v)
 		}
 	}
-	return out, indexes
+	return out
 }
 
 // add adds to a sum what a kustomization says, and what it names.
@@ -170,108 +228,4 @@ func (l *loader) add(sum hash.Hash, b kustomization) {
 	for _, g := range b.k.SecretGenerator {
 		sources(g.KvPairSources)
 	}
-}
-
-// together are the files that must be built at once, because of what they hold;
-// ok is false when that is all of them.
-func (l *loader) together() (files map[string]bool, ok bool) {
-	wanted := map[objectName]bool{}
-	for _, b := range l.kustomizations {
-		if !separable(b.k) {
-			return nil, false
-		}
-		for _, p := range b.k.Patches {
-			alone, names := l.patched(b, p)
-			if !alone {
-				return nil, false
-			}
-			for _, n := range names {
-				wanted[n] = true
-			}
-		}
-	}
-	found := map[objectName]bool{}
-	binds := false
-	for _, r := range l.resources {
-		for _, o := range r.objects {
-			found[o] = true
-			binds = binds || isBinding(o)
-		}
-	}
-	for n := range wanted {
-		if !found[n] {
-			return nil, false // an error, if no patch before it changes a name
-		}
-	}
-	files = map[string]bool{}
-	for file, r := range l.resources {
-		files[file] = slices.ContainsFunc(r.objects, func(o objectName) bool {
-			return wanted[o] || binds && (isBinding(o) || isBound(o))
-		})
-	}
-	return files, true
-}
-
-// isBinding tells of the kinds in which kustomize writes the namespace of
-// another object beside its name, and isBound of those others.
-func isBinding(o objectName) bool {
-	switch o.group {
-	case "rbac.authorization.k8s.io", "admissionregistration.k8s.io", "apiregistration.k8s.io":
-		return true
-	}
-	return false
-}
-
-func isBound(o objectName) bool {
-	return o.group == "" && (o.kind == "ServiceAccount" || o.kind == "Service")
-}
-
-// separable tells whether a kustomization, but for its patches, does to each
-// object what it would do were there no others.
-func separable(k types.Kustomization) bool {
-	return k.NamePrefix == "" && k.NameSuffix == "" && len(k.Replacements) == 0 && len(k.Replicas) == 0 &&
-		len(k.ConfigMapGenerator) == 0 && len(k.SecretGenerator) == 0
-}
-
-// patched tells whether a patch concerns objects one by one and leaves their
-// names alone; and which objects it looks for by their names.
-func (l *loader) patched(b kustomization, p types.Patch) (alone bool, names []objectName) {
-	if p.Options != nil {
-		return false, nil
-	}
-	text := []byte(p.Patch)
-	if p.Path != "" {
-		text = l.raws[path.Join(b.dir, p.Path)]
-	}
-	docs, err := decode(text)
-	if err != nil {
-		return false, nil
-	}
-	for _, doc := range docs {
-		n := doc.Content[0]
-		switch n.Kind {
-		case yaml.SequenceNode:
-			if p.Target == nil || slices.ContainsFunc(n.Content, changesName) {
-				return false, nil
-			}
-		case yaml.MappingNode:
-			if value(n, "$patch") != nil {
-				return false, nil // deletes the object
-			}
-			if p.Target == nil {
-				names = append(names, nameOf(n))
-			}
-		default:
-			return false, nil
-		}
-	}
-	return true, names
-}
-
-// changesName tells whether an operation of a JSON patch may change what the
-// object is.
-func changesName(op *yaml.Node) bool {
-	names := []string{"", "/", "/apiVersion", "/kind", "/metadata", "/metadata/name", "/metadata/namespace"}
-	from := scalar(op, "from")
-	return slices.Contains(names, scalar(op, "path")) || from != "" && slices.Contains(names, from)
 }

@@ -17,13 +17,20 @@ import (
 // stands for another. A service is called by its id, which is no object's name:
 // what refers to it is followed here.
 type renames struct {
-	services map[place][]renamed
-	secrets  map[place][]renamed
+	names   map[place][]renamed
+	changed bool // one is called otherwise
+
+	referrers []named
+	refers    bool             // there are referrers
+	asked     map[place]string // what was looked up for them, and what was found
 }
 
-// place is an id in a project: the id of the source document, the project as it
-// is built.
-type place struct{ project, id string }
+// place is the id of a service or a secret in a project: the id of the source
+// document, the project as it is built.
+type place struct {
+	secret      bool
+	project, id string
+}
 
 // renamed is what became of an id.
 type renamed struct{ affixes, id string }
@@ -35,13 +42,10 @@ type named struct {
 	now string
 }
 
-// renameAll settles the names of definitions: that of a version is made of id
-// and version, a Project is its namespace, and references follow. A reference
-// means the copy that was named in the same way as what refers to it.
-func renameAll(resources []*resource.Resource, affixed bool) error {
-	all := renames{services: map[place][]renamed{}, secrets: map[place][]renamed{}}
-	var referrers []named
-	changed := false
+// settle settles the names of definitions: that of a version is made of id and
+// version, a Project is its namespace.
+func settle(resources []*resource.Resource, affixed bool) (*renames, error) {
+	all := &renames{names: map[place][]renamed{}, asked: map[place]string{}}
 	for _, r := range resources {
 		n := named{Resource: r, now: r.GetName()}
 		n.mark, _ = markOf(r)
@@ -49,33 +53,81 @@ func renameAll(resources []*resource.Resource, affixed bool) error {
 		case "ServiceVersion":
 			n.now = scalar(value(r.YNode(), "spec"), "id")
 			if err := n.join(); err != nil {
-				return err
+				return nil, err
 			}
-			all.note(all.services, n)
-			referrers = append(referrers, n)
+			all.note(n, false)
+			all.referrers = append(all.referrers, n)
 		case "ServiceSecret", "Secret":
-			all.note(all.secrets, n)
+			all.note(n, true)
 		case "ServiceRole":
-			referrers = append(referrers, n)
+			all.referrers = append(all.referrers, n)
 		case "Project":
 			if err := n.project(affixed); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		default:
 			continue
 		}
-		changed = changed || n.id != "" && n.now != n.id
+		all.changed = all.changed || n.id != "" && n.now != n.id
 	}
-	if !changed {
+	all.refers = len(all.referrers) > 0
+	return all, nil
+}
+
+// merged are the names of several parts.
+func merged(parts []*renames) *renames {
+	all := &renames{names: map[place][]renamed{}}
+	for _, p := range parts {
+		for at, list := range p.names {
+			for _, to := range list {
+				all.add(at, to)
+			}
+		}
+		all.changed = all.changed || p.changed
+	}
+	return all
+}
+
+// follow lets references follow the names of all parts. A reference means the
+// copy that was named in the same way as what refers to it.
+func follow(parts []*renames) error {
+	all := merged(parts)
+	if !all.changed {
 		return nil
 	}
-	for _, r := range referrers {
-		if err := all.follow(r); err != nil {
-			return err
+	for _, p := range parts {
+		all.asked = p.asked
+		for _, r := range p.referrers {
+			if err := all.follow(r); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// stale tells whether what was looked up is another by now.
+func (r *renames) stale(all *renames) bool {
+	for at, was := range r.asked {
+		if all.answer(at) != was {
+			return true
+		}
+	}
+	return false
+}
+
+// answer is what became of an id; "" where it is as it was.
+func (r *renames) answer(at place) string {
+	list := make([]string, 0, len(r.names[at]))
+	for _, to := range r.names[at] {
+		list = append(list, to.id)
+	}
+	slices.Sort(list)
+	if len(list) == 1 && list[0] == at.id {
+		return ""
+	}
+	return strings.Join(list, " ")
 }
 
 // kindOf is the kind of a definition, or of a plain Secret.
@@ -87,14 +139,15 @@ func kindOf(r *resource.Resource) string {
 	return ""
 }
 
-func (r *renames) note(in map[place][]renamed, n named) {
-	if n.id == "" {
-		return
+func (r *renames) note(n named, secret bool) {
+	if n.id != "" {
+		r.add(place{secret, n.GetNamespace(), n.id}, renamed{affixes(n.id, n.now), n.now})
 	}
-	at := place{n.GetNamespace(), n.id}
-	to := renamed{affixes(n.id, n.now), n.now}
-	if !slices.Contains(in[at], to) {
-		in[at] = append(in[at], to)
+}
+
+func (r *renames) add(at place, to renamed) {
+	if !slices.Contains(r.names[at], to) {
+		r.names[at] = append(r.names[at], to)
 	}
 }
 
@@ -143,7 +196,7 @@ func (r *renames) follow(n named) error {
 	spec := value(n.YNode(), "spec")
 	own := n.GetNamespace()
 	if n.GetKind() == "ServiceRole" {
-		return r.set(value(spec, "service"), r.services, own, n)
+		return r.set(value(spec, "service"), place{project: own}, n)
 	}
 	for _, list := range []string{"whitelists", "upstreams"} {
 		for _, peer := range items(value(spec, list)) {
@@ -161,7 +214,7 @@ func (r *renames) follow(n named) error {
 				continue
 			}
 			for _, v := range items(value(e, "values")) {
-				if err := r.set(v, r.services, own, n); err != nil {
+				if err := r.set(v, place{project: own}, n); err != nil {
 					return err
 				}
 			}
@@ -189,7 +242,7 @@ func (r *renames) peer(peer *yaml.Node, own string, n named) error {
 		id, rest, _ := strings.Cut(service.Value, ".")
 		of, _, _ := strings.Cut(rest, ".")
 		bare := word(id)
-		if err := r.set(bare, r.services, of, n); err != nil {
+		if err := r.set(bare, place{project: of}, n); err != nil {
 			return err
 		}
 		service.Value = bare.Value + "." + rest
@@ -197,7 +250,7 @@ func (r *renames) peer(peer *yaml.Node, own string, n named) error {
 	case project == "" || project == definition.OwnProject:
 		project = own
 	}
-	return r.set(service, r.services, project, n)
+	return r.set(service, place{project: project}, n)
 }
 
 // key follows "secrets.<id>.<key>" or "<id>.<key>".
@@ -208,7 +261,7 @@ func (r *renames) key(key *yaml.Node, own string, n named) error {
 	text, prefixed := strings.CutPrefix(key.Value, "secrets.")
 	id, rest, found := strings.Cut(text, ".")
 	bare := word(id)
-	if err := r.set(bare, r.secrets, own, n); err != nil || !found {
+	if err := r.set(bare, place{secret: true, project: own}, n); err != nil || !found {
 		return err
 	}
 	key.Value = bare.Value + "." + rest
@@ -219,11 +272,13 @@ func (r *renames) key(key *yaml.Node, own string, n named) error {
 }
 
 // set writes what became of an id in its place.
-func (r *renames) set(id *yaml.Node, in map[place][]renamed, project string, n named) error {
+func (r *renames) set(id *yaml.Node, at place, n named) error {
 	if id == nil || id.Kind != yaml.ScalarNode {
 		return nil
 	}
-	found := in[place{project, id.Value}]
+	at.id = id.Value
+	r.asked[at] = r.answer(at)
+	found := r.names[at]
 	switch len(found) {
 	case 0:
 		return nil
@@ -242,7 +297,7 @@ func (r *renames) set(id *yaml.Node, in map[place][]renamed, project string, n n
 	for _, f := range found {
 		names = append(names, f.id)
 	}
-	return fmt.Errorf("%s of %s %s may be %s in project %s: patch it to say which", id.Value, n.GetKind(), n.GetName(), strings.Join(names, " or "), project)
+	return fmt.Errorf("%s of %s %s may be %s in project %s: patch it to say which", id.Value, n.GetKind(), n.GetName(), strings.Join(names, " or "), at.project)
 }
 
 // items are those of a list.

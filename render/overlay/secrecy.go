@@ -42,8 +42,7 @@ func copiesSecret(r types.Replacement) bool {
 	})
 }
 
-// replacement refuses what copies a secret. Replacements in a file of their own
-// are read as kustomize reads them: a list, or one.
+// replacement refuses what copies a secret.
 func (w walker) replacement(r types.ReplacementField, written string) {
 	if r.Path == "" {
 		if copiesSecret(r.Replacement) {
@@ -51,20 +50,25 @@ func (w walker) replacement(r types.ReplacementField, written string) {
 		}
 		return
 	}
-	text := w.l.raws[path.Join(w.dir, r.Path)]
-	var list []types.Replacement
-	if sigsyaml.Unmarshal(text, &list) != nil {
-		var one types.Replacement
-		if sigsyaml.Unmarshal(text, &one) != nil {
-			return // kustomize says so
-		}
-		list = append(list, one)
-	}
-	for _, one := range list {
+	for _, one := range replacementsIn(w.l.raws[path.Join(w.dir, r.Path)]) {
 		if copiesSecret(one) {
 			w.l.problem(w.ref("replacements", written), keepHere)
 		}
 	}
+}
+
+// replacementsIn are those in a file of their own, read as kustomize reads them:
+// a list, or one. Nothing is returned for what it does not understand.
+func replacementsIn(text []byte) []types.Replacement {
+	var list []types.Replacement
+	if sigsyaml.Unmarshal(text, &list) == nil {
+		return list
+	}
+	var one types.Replacement
+	if sigsyaml.Unmarshal(text, &one) != nil {
+		return nil
+	}
+	return []types.Replacement{one}
 }
 
 // leaks says why a JSON patch must not be applied to what may be a secret.

@@ -8,7 +8,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/resource"
-	"sigs.k8s.io/kustomize/kyaml/resid"
 
 	"github.com/plumbline-dev/plumbline"
 )
@@ -16,31 +15,38 @@ import (
 // sourceAnnotation carries a mark through kustomize.
 const sourceAnnotation = "config.plumbline.dev/source"
 
-// objectName says which object a document is.
-type objectName struct{ group, kind, name string }
+// objectName says which object a document is, and what it may refer to.
+type objectName struct {
+	apiVersion, kind, name, namespace string
+	mentions                          mentions
+}
 
 func nameOf(n *yaml.Node) objectName {
-	group, _ := resid.ParseGroupVersion(scalar(n, "apiVersion"))
-	return objectName{group, scalar(n, "kind"), scalar(value(n, "metadata"), "name")}
+	meta := value(n, "metadata")
+	return objectName{
+		apiVersion: scalar(n, "apiVersion"), kind: scalar(n, "kind"),
+		name: scalar(meta, "name"), namespace: scalar(meta, "namespace"),
+	}
 }
 
 // markObject writes down in an object from which line it comes and in which
 // project it was, and notes its name. What is no object stays as it is: kustomize
-// says so.
-func markObject(n *yaml.Node, at plumbline.Origin, depth int, found *[]objectName) {
+// says so. It tells whether these are all that kustomize will see.
+func markObject(n *yaml.Node, at plumbline.Origin, depth int, found *[]objectName) (all bool) {
 	if list := value(n, "items"); list != nil && list.Kind == yaml.SequenceNode && strings.HasSuffix(scalar(n, "kind"), "List") {
-		if depth < 3 {
-			for _, item := range list.Content {
-				markObject(item, at, depth+1, found)
-			}
+		all = depth < 3
+		for i := 0; i < len(list.Content) && depth < 3; i++ {
+			all = markObject(list.Content[i], at, depth+1, found) && all
 		}
-		return
+		return all
 	}
 	meta := own(n, "metadata")
 	if meta == nil {
-		return
+		return value(n, "metadata") == nil
 	}
-	*found = append(*found, nameOf(n))
+	o := nameOf(n)
+	o.mentions = mentioned(n)
+	*found = append(*found, o)
 	project := scalar(meta, "namespace")
 	if scalar(n, "kind") == "Project" {
 		project = scalar(meta, "name")
@@ -48,7 +54,7 @@ func markObject(n *yaml.Node, at plumbline.Origin, depth int, found *[]objectNam
 	notes := own(meta, "annotations")
 	if notes == nil {
 		if value(meta, "annotations") != nil {
-			return
+			return true
 		}
 		notes = &yaml.Node{Kind: yaml.MappingNode}
 		meta.Content = append(meta.Content, word("annotations"), notes)
@@ -64,10 +70,11 @@ func markObject(n *yaml.Node, at plumbline.Origin, depth int, found *[]objectNam
 	for i := 0; i+1 < len(notes.Content); i += 2 {
 		if notes.Content[i].Value == sourceAnnotation {
 			notes.Content[i+1] = text
-			return
+			return true
 		}
 	}
 	notes.Content = append(notes.Content, word(sourceAnnotation), text)
+	return true
 }
 
 // mark is what the annotation of a document says of it before kustomize.
