@@ -265,15 +265,29 @@ func (st *story) statuses(commit string) []plumbline.Status {
 	var out []plumbline.Status
 	if st.forge != nil {
 		out = st.forge.repo.Statuses(st.t, sha)
-	} else if note, err := st.tryGit(st.origin(), "notes", "--ref=plumbline", "show", sha); err == nil {
-		for line := range strings.Lines(note) {
-			var s plumbline.Status
-			st.ts.Check(json.Unmarshal([]byte(line), &s))
-			out = append(out, s)
-		}
+	} else {
+		out = st.notes(sha)
 	}
 	for i := range out {
 		out[i].Description = st.ours(out[i].Description)
+	}
+	return out
+}
+
+// notes are the statuses of a commit that are kept in Git notes.
+func (s *stage) notes(sha string) []plumbline.Status {
+	s.t.Helper()
+	note, err := s.tryGit(s.origin(), "notes", "--ref=plumbline", "show", sha)
+	if err != nil {
+		return nil // there is none yet
+	}
+	var out []plumbline.Status
+	for line := range strings.Lines(note) {
+		var one plumbline.Status
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			s.t.Fatal(err)
+		}
+		out = append(out, one)
 	}
 	return out
 }
