@@ -210,3 +210,33 @@ func TestEveryCodeHasAnEntry(t *testing.T) {
 		t.Errorf("%s (%s) has no entry", code, name)
 	}
 }
+
+// Every code stands in what some test wants to be said: at the beginning of a line
+// of a golden file, or at the end of one that a command prints.
+func TestEveryCodeIsProvoked(t *testing.T) {
+	t.Parallel()
+	said := regexp.MustCompile(`(?m)^(PL\d{4}) |\\?\[(PL\d{4})\\?\]`)
+	provoked := map[string]bool{}
+	for _, pattern := range []string{"../../fixtures/golden/*.txtar", "testdata/*/*.txtar", "../../policies/guardrail/testdata/*.txtar"} {
+		archives, err := filepath.Glob(pattern)
+		if err != nil || len(archives) < 2 {
+			t.Fatal(pattern, archives, err)
+		}
+		for _, name := range archives {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range said.FindAllStringSubmatch(string(text), -1) {
+				provoked[m[1]+m[2]] = true
+			}
+		}
+	}
+	for _, c := range runbook.Chapters() {
+		for _, e := range c.Entries {
+			if !provoked[e.Code] {
+				t.Errorf("%s (%s): no test wants it to be said", e.Code, e.Title)
+			}
+		}
+	}
+}
