@@ -157,7 +157,11 @@ func (r *Reconciler) takeBase(l loaded) {
 		if why == nil {
 			why = errors.New(plumbline.Errors(l.base.Violations)[0].String())
 		}
-		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, r.rec.Applied, keyErr, why)
+		if r.o.Once && l.rendered != nil && len(plumbline.Errors(l.rendered.Violations)) > 0 {
+			r.baseKnown = true
+			return // the run ends with what is wrong with its own commit
+		}
+		r.log.Error("the deployed commit cannot be rendered: drift is reported, and not healed", keyCommit, plumbline.Commit{SHA: r.rec.Applied}.Short(), keyErr, why)
 		r.baseKnown = true
 		return
 	}

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -37,6 +38,7 @@ const (
 	reasonDrift       = "it drifted"
 	reasonUncertain   = "an earlier run did not finish with it"
 	reasonForeign     = "it exists and was not made by Plumbline; nothing is sent"
+	reasonElsewhere   = "environment %s applies it; nothing is sent"
 	reasonUnread      = "whether it exists could not be read"
 	reasonNotSynced   = "its kind is not observed yet"
 	reasonTerminating = "it is being deleted; it is made again when it is gone"
@@ -163,6 +165,8 @@ func (in planInput) foreign(o *plumbline.Object, seen drift.Observation) (plumbl
 		return plumbline.OpConfigure, ReasonAdopt
 	case sharable(o):
 		return plumbline.OpConfigure, ReasonShared
+	case seen.Own != nil && seen.Installation == in.Installation && seen.Environment != in.Environment:
+		return plumbline.OpConflict, fmt.Sprintf(reasonElsewhere, seen.Environment)
 	default:
 		return plumbline.OpConflict, reasonForeign
 	}

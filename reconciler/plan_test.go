@@ -67,6 +67,12 @@ func TestPlan(t *testing.T) {
 			in.Rebuild = true
 		}, want: "configure: " + reasonUncertain},
 		{name: "a copy of ours where we never were", live: observed(settings, "v", "1"), want: "conflict: " + reasonForeign},
+		{name: "another environment's", live: observed(settings, "v", "1"), change: func(in *planInput) {
+			in.Environment = "other"
+		}, want: "conflict: environment e applies it; nothing is sent"},
+		{name: "another installation's", live: observed(settings, "v", "1"), change: func(in *planInput) {
+			in.Environment, in.Installation = "other", "j"
+		}, want: "conflict: " + reasonForeign},
 		{name: "terminating", entry: &owned, live: terminating, want: "skip: " + reasonTerminating},
 		{name: "someone else's", live: theirs(settings, "v"), want: "conflict: " + reasonForeign},
 		{name: "someone else's in our place", entry: &owned, live: theirs(settings, "v"), want: "conflict: " + reasonForeign},

@@ -144,11 +144,11 @@ func (r *Reconciler) logResult(res Result) {
 	log := r.log.With(keyCommit, res.Commit.Short())
 	wrong := plumbline.Errors(res.Violations)
 	for _, v := range wrong[:min(len(wrong), maxLogged)] {
-		log.Error("invalid definition", keyCode, v.Code, keyAt, v.Origin.String(), keyMessage, v.Message)
+		log.Warn("invalid definition", keyCode, v.Code, keyAt, v.Origin.String(), keyMessage, v.Message)
 	}
 	switch {
 	case len(wrong) > maxLogged:
-		log.Error("more definitions are invalid: plumbline validate lists all", keyMore, len(wrong)-maxLogged)
+		log.Warn("more definitions are invalid: plumbline validate lists all", keyMore, len(wrong)-maxLogged)
 	case len(wrong) > 0:
 	case res.Err != nil:
 		waiting := 0

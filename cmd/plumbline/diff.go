@@ -218,7 +218,7 @@ func (a *app) diffCluster(ctx context.Context, dir, revision string) (found comp
 		delete(drifted, c.Ref)
 	}
 	for ref, v := range drifted {
-		c := plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Reason: v.String()}
+		c := plumbline.Change{Ref: ref, Op: plumbline.OpConfigure, Reason: strings.TrimPrefix(v.String(), ref.Short()+" ")}
 		if o, ok := desired.Get(ref); ok {
 			c.Origin, c.Wave = o.Origin, o.Wave
 		}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +25,8 @@ func (a *app) driftCommand() *cobra.Command {
 		long: `
 Drift reads inventories and metadata on the cluster: which objects were changed
 or deleted by others, which fields, under which field manager's name and when.
-No daemon is asked and nothing is written.
+No daemon is asked and nothing is written. Without --config and -e it tells of
+every environment that is kept on the cluster.
 
 Of what drifted it then shows the value in Git, at the commit that is applied,
 and the live one: for that it reads the repository, and these objects. Values of
@@ -59,11 +60,12 @@ type driftField struct {
 func (a *app) drift(ctx context.Context, f driftFlags) error {
 	values := a.newDriftValues()
 	defer values.close()
-	different := false
+	different, found := false, false
 	err := a.inspect(ctx, f.watch, func(all []inspected) error {
 		var list []driftItem
-		different = false
+		different, found = false, false
 		for _, in := range all {
+			found = found || in.Found
 			if !in.Found {
 				a.note("%s: never applied, so nothing can have drifted", in.environment.Name)
 			}
@@ -79,8 +81,11 @@ func (a *app) drift(ctx context.Context, f driftFlags) error {
 		if a.output == "json" {
 			return writeItems(a.out, "DriftList", list)
 		}
-		if len(list) == 0 {
+		switch {
+		case len(list) == 0 && found:
 			a.note("No drift.")
+			return nil
+		case len(list) == 0:
 			return nil
 		}
 		return writeDrift(a.out, list)
@@ -103,40 +108,51 @@ func driftItems(in inspected) []driftItem {
 	return items
 }
 
+// writeDrift prints a line an object, and below it where it drifted.
 func writeDrift(w io.Writer, list []driftItem) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ENVIRONMENT\tOBJECT\tSTATE\tFIELD\tMANAGER\tTIME")
+	var out strings.Builder
+	width := len("ENVIRONMENT")
 	for _, d := range list {
-		if len(d.Fields) == 0 {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\t\n", d.Environment, d.Ref, d.State, d.Reason)
+		width = max(width, len(d.Environment))
+	}
+	line := func(environment, state, object string) {
+		fmt.Fprintf(&out, "%-*s  %-11s  %s\n", width, environment, state, object)
+	}
+	line("ENVIRONMENT", "STATE", "OBJECT")
+	for _, d := range list {
+		line(d.Environment, string(d.State), d.Ref.String())
+		if d.Reason != "" {
+			fmt.Fprintf(&out, "  %s\n", d.Reason)
 		}
 		for _, f := range d.Fields {
-			field, manager, at := f.Path, f.Manager, ""
-			if field == "" {
-				field = d.Reason
+			fmt.Fprintf(&out, "  %s\n", where(f))
+			if (f.Desired != nil || f.Live != nil) && !isSecret(d.Ref) {
+				fmt.Fprintf(&out, "    is %s, should be %s\n", short(f.Live), short(f.Desired))
 			}
-			if manager == "" {
-				manager = "not recorded"
-			}
-			if !f.Time.IsZero() {
-				at = f.Time.Format("2006-01-02 15:04:05Z")
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s%s\n", d.Environment, d.Ref, d.State, field, manager, at, inWords(f))
 		}
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// where is a field, and who changed it when.
+func where(f driftField) string {
+	field, manager := f.Path, f.Manager
+	if field == "" { // which fields, if any, nobody knows before it is settled
+		field = "last written"
+	}
+	if manager == "" {
+		manager = "nobody that is recorded"
+	}
+	s := field + " by " + manager
+	if !f.Time.IsZero() {
+		s += " at " + f.Time.UTC().Format("2006-01-02 15:04:05Z")
+	}
+	return s
 }
 
 // maxValue is how many bytes of a value a line shows.
 const maxValue = 60
-
-// inWords says what a field is, and what it should be.
-func inWords(f driftField) string {
-	if f.Desired == nil && f.Live == nil {
-		return ""
-	}
-	return fmt.Sprintf("\tis %s, should be %s", short(f.Live), short(f.Desired))
-}
 
 func short(value json.RawMessage) string {
 	switch string(value) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 
 	kjson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
+	"github.com/plumbline-dev/plumbline/gitsource"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
 )
@@ -110,6 +112,9 @@ func desiredAt(ctx context.Context, j *joined, sha string) (*desiredObjects, err
 		return nil, err
 	}
 	snapshot, err := j.Source.Snapshot(ctx, sha)
+	if errors.Is(err, gitsource.ErrUnknownCommit) {
+		return nil, fmt.Errorf("%s is no commit of the repository's branch: files were applied by hand, or its history is gone", plumbline.Commit{SHA: sha}.Short())
+	}
 	if err != nil {
 		return nil, err
 	}

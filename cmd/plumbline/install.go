@@ -169,7 +169,7 @@ func listenPort(address string) (int32, error) {
 		return 0, usage("server.listen: %q is no address like :8080", address)
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || host == "localhost" {
-		return 0, usage("server.listen: %s is not reached by the probes of a pod; set :%s", address, port)
+		return 0, usage("server.listen: %s is not reached by the probes of a pod; leave the host out, as in :8080", address)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n < 1024 {

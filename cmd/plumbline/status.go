@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -22,8 +23,9 @@ func (a *app) statusCommand() *cobra.Command {
 		long: `
 Status reads inventories and metadata on the cluster: the commit that is
 deployed, how many objects it has, and how many of them are not as they were
-applied. No daemon is asked and nothing is written. It exits 0 also on drift;
-drift exits 1.`,
+applied. No daemon is asked and nothing is written. Without --config and -e it
+tells of every environment that is kept on the cluster. It exits 0 also on
+drift; plumbline drift exits 1.`,
 		outputs: []string{"text", "json"}, args: noArgs,
 		run: func(ctx context.Context, _ []string) error { return a.status(ctx, watch) },
 	})
@@ -75,6 +77,9 @@ func (a *app) status(ctx context.Context, watch bool) error {
 }
 
 func writeStatus(w io.Writer, list []environmentStatus) error {
+	if len(list) == 0 {
+		return nil
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ENVIRONMENT\tCOMMIT\tOBJECTS\tSERVICES\tDRIFT")
 	for _, s := range list {
@@ -108,11 +113,21 @@ type inspected struct {
 }
 
 // inspect inspects every chosen environment and tells of all. With watch there
-// may be only one.
+// may be only one. Where neither a configuration nor a flag names one, they are
+// those that the cluster knows of.
 func (a *app) inspect(ctx context.Context, watch bool, tell func([]inspected) error) error {
 	s, err := a.settings()
 	if err != nil {
 		return err
+	}
+	if !s.fromFile && len(a.environments) == 0 {
+		if s.Environments, err = keptEnvironments(ctx, s.Environments[0].Cluster, s.Namespace); err != nil {
+			return err
+		}
+		if len(s.Environments) == 0 {
+			a.note("No environment was ever applied on this cluster: nothing is kept in Namespace %s.", s.Namespace)
+			return tell(nil)
+		}
 	}
 	if watch {
 		if _, err := s.one(); err != nil {
@@ -132,10 +147,40 @@ func (a *app) inspect(ctx context.Context, watch bool, tell func([]inspected) er
 		})
 		errs = append(errs, err)
 	}
-	if !watch && len(all) > 0 {
+	if len(all) > 0 {
 		errs = append(errs, tell(all))
 	}
 	return errors.Join(errs...)
+}
+
+// keptEnvironments are those that have an inventory on a cluster.
+func keptEnvironments(ctx context.Context, at config.Cluster, namespace string) ([]config.Environment, error) {
+	client, err := connect(at, nil)
+	if err != nil {
+		return nil, err
+	}
+	k, err := client.Kind(ctx, plumbline.GroupKind{Kind: "ConfigMap"}, "")
+	if err != nil {
+		return nil, err
+	}
+	items, err := client.List(ctx, k, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range items {
+		if name := items[i].Labels[stateSelector]; name != "" && config.CheckEnvironmentName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []config.Environment
+	for _, name := range slices.Compact(names) {
+		env := config.DefaultEnvironment(name)
+		env.Cluster = at
+		out = append(out, env)
+	}
+	return out, nil
 }
 
 func (a *app) inspectOne(ctx context.Context, s settings, env config.Environment, watch bool, tell func(reconciler.Inspection) error) error {

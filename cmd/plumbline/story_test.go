@@ -161,6 +161,7 @@ func (st *story) cluster(args []string) {
 		st.ts.Fatalf("cluster: %q is not own", args[0])
 	}
 	st.stage = newStage(st.t, st.dir, c)
+	st.ts.Setenv("NAMESPACE", st.namespace)
 	if _, err := os.Stat(st.path("plumbline.yaml")); err != nil {
 		st.ts.Check(os.WriteFile(st.path("plumbline.yaml"), []byte(defaultConfig), 0o600))
 	}

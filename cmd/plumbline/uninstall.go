@@ -31,8 +31,9 @@ is left on the cluster, the hash key, the rights that ` + "`plumbline install`" 
 printed, and its Namespace with all that is in it.
 
 Stop the daemon first (kubectl -n plumbline-system scale deployment plumbline
---replicas=0): while one holds an environment's Lease, uninstall is refused.
-What fails can be tried again: the inventory goes last.
+--replicas=0): while one holds an environment's Lease, uninstall is refused;
+one that was started without --leader-elect holds none. What fails can be tried
+again: the inventory goes last.
 
 Nothing is written without --yes.`,
 		args: noArgs,
