@@ -77,13 +77,14 @@ const RequireHeadersName = "plumbline-require-revision-headers"
 func activatorSelector() map[string]string { return map[string]string{"app": "activator"} }
 
 // Guard keeps the whitelist of a Knative Service at the activator, which hides
-// the caller from the pod: it routes by the headers that the guard reads. A
+// the caller from the pod: it routes by the headers that the guard reads. Callers
+// may write these themselves, so the guard reads them as the activator does. A
 // gateway may look after the service's health, no more.
 func (m Mesh) Guard(namespace, service string, whitelist []definition.Peer) *securityv1.AuthorizationPolicy {
 	c := m.callers(whitelist)
 	gateways := m.gateways(c)
 	when := []*security.Condition{
-		{Key: headerNamespace, Values: []string{namespace}},
+		{Key: headerNamespace, Values: first(namespace)},
 		{Key: headerRevision, Values: []string{service + "-*"}},
 	}
 	admitted := append([]string{m.principal(knativeNamespace, "controller")}, c.principals...)
@@ -104,21 +105,43 @@ func (m Mesh) Guard(namespace, service string, whitelist []definition.Peer) *sec
 	return policy(knativeNamespace, GuardName(namespace, service), spec, activatorSelector())
 }
 
+// first are the values of a header that the activator takes for value: it reads
+// the first of several, without the blanks behind it, where Envoy sees all, with
+// commas between them.
+func first(value string) []string { return []string{value, value + ",*", value + " *", value + "\t*"} }
+
 const (
 	headerNamespace = "request.headers[Knative-Serving-Namespace]"
 	headerRevision  = "request.headers[Knative-Serving-Revision]"
 )
 
-// RequireHeaders refuses calls through the activator that lack the headers by
-// which guards tell services apart. There is one for a cluster.
+// RequireHeaders refuses calls through the activator whose headers, by which
+// guards tell services apart, do not begin as names do: where one is not there,
+// or is empty, the activator takes the host that was asked for, and the blanks
+// before a name it does not see. There is one for a cluster.
 func RequireHeaders() *securityv1.AuthorizationPolicy {
 	spec := &security.AuthorizationPolicy{Action: security.AuthorizationPolicy_DENY}
-	for _, header := range []string{headerNamespace, headerRevision} {
+	for _, header := range []struct{ key, begins string }{{headerNamespace, letters + digits}, {headerRevision, letters}} {
 		spec.Rules = append(spec.Rules, &security.Rule{
 			From: []*security.Rule_From{{Source: &security.Source{NotNamespaces: []string{knativeNamespace}}}},
 			To:   to(knativePorts()),
-			When: []*security.Condition{{Key: header, NotValues: []string{"*"}}},
+			When: []*security.Condition{{Key: header.key, NotValues: beginning(header.begins)}},
 		})
 	}
 	return policy(knativeNamespace, RequireHeadersName, spec, activatorSelector())
+}
+
+// What names in Kubernetes begin with: those of Revisions with a letter.
+const (
+	letters = "abcdefghijklmnopqrstuvwxyz"
+	digits  = "0123456789"
+)
+
+// beginning are the values that begin with one of some characters.
+func beginning(with string) []string {
+	out := make([]string, 0, len(with))
+	for _, c := range with {
+		out = append(out, string(c)+"*")
+	}
+	return out
 }
