@@ -38,6 +38,11 @@ type Node struct {
 	OpenAt plumbline.Origin `json:"openAt,omitzero"`
 	// Closed: its whitelist is empty.
 	Closed bool `json:"closed,omitempty"`
+	// Versions of the service, sorted.
+	Versions []Version `json:"versions"`
+	// Away: routes lead calls by its name out of the mesh, where no whitelist is
+	// asked.
+	Away bool `json:"away,omitempty"`
 	// Calls are the services that it may call, sorted.
 	Calls []Call `json:"calls"`
 	// Outside are callers that it admits and that nobody defines here: a
@@ -49,13 +54,38 @@ type Node struct {
 	Unused []Half `json:"unused,omitempty"`
 }
 
-// Call is one allowed call: both sides declare it.
+// Version is one of the versions of a service.
+type Version struct {
+	Version string          `json:"version"`
+	Reach   plumbline.Reach `json:"reach,omitempty"`
+}
+
+// Call is one allowed call: both sides declare it, and it gets there.
 type Call struct {
 	Endpoint
 	Upstream plumbline.Origin `json:"upstream"` // the caller's line
 	// Whitelist is the callee's line; zero where the caller's namespace may
 	// always call.
 	Whitelist plumbline.Origin `json:"whitelist,omitzero"`
+	// Versions that call, and that answer calls by the service's name.
+	Versions Versions `json:"versions"`
+	// Straight are those that call, and that answer, by hosts of the versions'
+	// own: proxies know them where an upstream is a pattern.
+	Straight Versions `json:"straight,omitzero"`
+}
+
+// Versions are pairs of versions: each of From with each of To, both sorted.
+type Versions struct {
+	From []string `json:"from"`
+	To   []string `json:"to"`
+}
+
+// None tells whether there is no pair.
+func (v Versions) None() bool { return len(v.From) == 0 || len(v.To) == 0 }
+
+// Has tells whether one version calls another.
+func (v Versions) Has(from, to string) bool {
+	return slices.Contains(v.From, from) && slices.Contains(v.To, to)
 }
 
 // Half is a call that one side declares.
@@ -63,13 +93,21 @@ type Half struct {
 	Endpoint                  // the other side
 	Origin   plumbline.Origin `json:"origin"`  // of the declaration
 	Missing  plumbline.Origin `json:"missing"` // the service whose half is missing
+	// Unreached: both declare it, and the versions that would admit the caller get
+	// none of its calls: no route leads to them, or they have no port.
+	Unreached bool `json:"unreached,omitempty"`
 }
 
-// CallGraph is the graph of allowed calls: an edge A → B exists when A names B,
-// or a pattern that covers it, among its upstreams, and B admits A in its
-// whitelist. Projects in alwaysAllowed are admitted everywhere. Several peers
-// of one service (its versions) count together. A service is not its own
-// neighbour.
+// calls tells whether a service may call another.
+func (n *Node) calls(e Endpoint) bool {
+	return slices.ContainsFunc(n.Calls, func(c Call) bool { return c.Endpoint == e })
+}
+
+// CallGraph is the graph of allowed calls: an edge A → B exists when a version of
+// A names B, or a pattern that covers it, among its upstreams, and a version of B
+// that its calls get to admits A in its whitelist. Projects in alwaysAllowed are
+// admitted everywhere. Peers are the versions of services; what a node says of
+// its service, any version says. A service is not its own neighbour.
 func CallGraph(peers []plumbline.Peer, alwaysAllowed []string) Graph {
 	g := drafting(peers, alwaysAllowed)
 	for _, e := range g.all {
@@ -93,6 +131,7 @@ type draft struct {
 
 type draftNode struct {
 	Node
+	peers                []plumbline.Peer // sorted by version
 	upstreams, whitelist []plumbline.PeerRef
 }
 
@@ -105,14 +144,39 @@ func drafting(peers []plumbline.Peer, alwaysAllowed []string) *draft {
 			n = &draftNode{Node: Node{Endpoint: e, Origin: p.Origin, Calls: []Call{}}}
 			g.nodes[e] = n
 		}
-		n.upstreams = append(n.upstreams, p.Upstreams...)
-		n.whitelist = append(n.whitelist, p.Whitelist...)
+		n.peers = append(n.peers, p)
+		n.Away = n.Away || p.Away
+	}
+	for _, n := range g.nodes {
+		n.join()
 	}
 	g.all = slices.SortedFunc(maps.Keys(g.nodes), Endpoint.Compare)
 	for _, e := range g.all {
 		g.byProject[e.Project] = append(g.byProject[e.Project], e)
 	}
 	return g
+}
+
+// join makes what the versions say together.
+func (n *draftNode) join() {
+	slices.SortStableFunc(n.peers, func(a, b plumbline.Peer) int { return cmp.Compare(a.Version, b.Version) })
+	n.Versions = make([]Version, 0, len(n.peers))
+	for _, p := range n.peers {
+		n.Versions = append(n.Versions, Version{p.Version, p.Reach})
+		n.upstreams = append(n.upstreams, p.Upstreams...)
+		n.whitelist = append(n.whitelist, p.Whitelist...)
+	}
+	n.upstreams, n.whitelist = distinct(n.upstreams), distinct(n.whitelist)
+}
+
+// distinct is the first of the rules that name the same, sorted by that.
+func distinct(rules []plumbline.PeerRef) []plumbline.PeerRef {
+	slices.SortStableFunc(rules, func(a, b plumbline.PeerRef) int {
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
+	})
+	return slices.CompactFunc(rules, func(a, b plumbline.PeerRef) bool {
+		return a.Project == b.Project && a.Service == b.Service
+	})
 }
 
 // matching are the services that a rule names.
@@ -138,13 +202,50 @@ func (g *draft) edges(from Endpoint) {
 			if found[to] {
 				continue
 			}
-			if at, ok := g.admits(to, from); ok {
-				found[to] = true
-				n.Calls = append(n.Calls, Call{Endpoint: to, Upstream: u.Origin, Whitelist: at})
+			found[to] = true
+			at, ok := g.admits(to, from)
+			c := Call{Endpoint: to, Upstream: u.Origin, Whitelist: at}
+			c.Versions, c.Straight = g.versions(from, to)
+			if ok && (!c.Versions.None() || !c.Straight.None() || g.nodes[to].Away) {
+				n.Calls = append(n.Calls, c)
 			}
 		}
 	}
 	slices.SortFunc(n.Calls, func(a, b Call) int { return a.Compare(b.Endpoint) })
+}
+
+// versions are the versions between which calls are allowed: by the name of the
+// service that is called, and by hosts of its versions.
+func (g *draft) versions(from, to Endpoint) (named, straight Versions) {
+	named, straight = Versions{From: []string{}, To: []string{}}, Versions{}
+	for _, p := range g.nodes[from].peers {
+		if covers(p.Upstreams, to) < 0 {
+			continue
+		}
+		named.From = append(named.From, p.Version)
+		if pattern(p.Upstreams, to) {
+			straight.From = append(straight.From, p.Version)
+		}
+	}
+	for _, p := range g.nodes[to].peers {
+		if p.Reach == plumbline.ReachPortless || covers(p.Whitelist, from) < 0 && !slices.Contains(g.always, from.Project) {
+			continue
+		}
+		if straight.To = append(straight.To, p.Version); p.Reach == plumbline.ReachRouted {
+			named.To = append(named.To, p.Version)
+		}
+	}
+	if straight.None() {
+		straight = Versions{}
+	}
+	return named, straight
+}
+
+// pattern tells whether one of the rules covers every service of e's project.
+func pattern(rules []plumbline.PeerRef, e Endpoint) bool {
+	return slices.ContainsFunc(rules, func(r plumbline.PeerRef) bool {
+		return r.Project == "*" || r.Project == e.Project && r.Service == "*"
+	})
 }
 
 func (g *draft) admits(to, from Endpoint) (plumbline.Origin, bool) {
@@ -161,10 +262,9 @@ func (g *draft) halves(e Endpoint) {
 	n.Closed = len(n.whitelist) == 0
 	for _, u := range n.upstreams {
 		other := Endpoint{Project: u.Project, Service: u.Service}
-		if callee := g.nodes[other]; callee != nil && other != e {
-			if _, ok := g.admits(other, e); !ok {
-				n.Refused = append(n.Refused, Half{Endpoint: other, Origin: u.Origin, Missing: callee.Origin})
-			}
+		if callee := g.nodes[other]; callee != nil && other != e && !n.calls(other) {
+			_, ok := g.admits(other, e)
+			n.Refused = append(n.Refused, Half{Endpoint: other, Origin: u.Origin, Missing: callee.Origin, Unreached: ok})
 		}
 	}
 	for _, w := range n.whitelist {
@@ -204,17 +304,22 @@ func covers(rules []plumbline.PeerRef, e Endpoint) int {
 
 // The codes of what the graph itself shows.
 const (
-	CodeOpen   = "PL8101"
-	CodeUnused = "PL8102"
+	CodeOpen      = "PL8101"
+	CodeUnused    = "PL8102"
+	CodeUnreached = "PL8103"
 )
 
 // Warnings are what is worth a second look, sorted: services that are open to
-// everyone, and whitelists of which nobody makes use.
+// everyone, whitelists of which nobody makes use, and calls that both sides
+// declare and that do not get there.
 func (g Graph) Warnings() []plumbline.Violation {
 	called := map[Endpoint]bool{}
 	for _, n := range g.Nodes {
 		for _, c := range n.Calls {
 			called[c.Endpoint] = true
+		}
+		for _, r := range n.Refused {
+			called[r.Endpoint] = called[r.Endpoint] || r.Unreached
 		}
 	}
 	var vs []plumbline.Violation
@@ -232,7 +337,24 @@ func (g Graph) Warnings() []plumbline.Violation {
 			})
 		}
 	}
-	return plumbline.SortViolations(vs)
+	return plumbline.SortViolations(append(vs, g.unreached()...))
+}
+
+// unreached are the warnings of calls that do not get there.
+func (g Graph) unreached() []plumbline.Violation {
+	var vs []plumbline.Violation
+	for _, n := range g.Nodes {
+		for _, r := range n.Refused {
+			if r.Unreached {
+				vs = append(vs, plumbline.Violation{
+					Code: CodeUnreached, Severity: plumbline.SeverityWarning, Origin: r.Origin, Related: []plumbline.Origin{r.Missing},
+					Message: fmt.Sprintf("%s and %s both declare this call, and it is refused: no version of %s that admits %s has a port and a route that leads to it",
+						n.Endpoint, r.Endpoint, r.Endpoint, n.Endpoint),
+				})
+			}
+		}
+	}
+	return vs
 }
 
 // Only is the part of the graph that concerns some projects: their services,

@@ -12,7 +12,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// peer is a service with lists like "shop/cart ops/*". The line of an entry is
+// peer is a service, "shop/web" or "shop/web@v1", with lists like "shop/cart ops/*". The line of an entry is
 // its place in its list, that of the service 0.
 func peer(name, upstreams, whitelist string) plumbline.Peer {
 	refs := func(list, file string) (out []plumbline.PeerRef) {
@@ -23,7 +23,14 @@ func peer(name, upstreams, whitelist string) plumbline.Peer {
 		return out
 	}
 	p := plumbline.Peer{Origin: plumbline.Origin{Path: name}, Upstreams: refs(upstreams, "/up"), Whitelist: refs(whitelist, "/white")}
+	name, p.Version, _ = strings.Cut(name, "@")
 	p.Service.Project, p.Service.Service, _ = strings.Cut(name, "/")
+	return p
+}
+
+// unrouted is a peer to which no route leads.
+func unrouted(p plumbline.Peer) plumbline.Peer {
+	p.Reach = plumbline.ReachUnrouted
 	return p
 }
 
@@ -79,17 +86,18 @@ func TestCallGraphNamesLines(t *testing.T) {
 	half := func(service string, origin, missing plumbline.Origin) []Half {
 		return []Half{{Endpoint: Endpoint{"shop", service}, Origin: origin, Missing: missing}}
 	}
+	one, only := []Version{{}}, Versions{From: []string{""}, To: []string{""}}
 	want := []Node{
 		{
-			Endpoint: Endpoint{"shop", "cart"}, Origin: at("shop/cart", 0), Calls: []Call{},
+			Endpoint: Endpoint{"shop", "cart"}, Origin: at("shop/cart", 0), Versions: one, Calls: []Call{},
 			Outside: []plumbline.PeerRef{{Project: "istio-system", Service: "*", Origin: at("shop/cart/white", 3)}},
 			Unused:  half("search", at("shop/cart/white", 1), at("shop/search", 0)),
 		},
-		{Endpoint: Endpoint{"shop", "ledger"}, Origin: at("shop/ledger", 0), Calls: []Call{}, Closed: true},
-		{Endpoint: Endpoint{"shop", "search"}, Origin: at("shop/search", 0), Calls: []Call{}},
+		{Endpoint: Endpoint{"shop", "ledger"}, Origin: at("shop/ledger", 0), Versions: one, Calls: []Call{}, Closed: true},
+		{Endpoint: Endpoint{"shop", "search"}, Origin: at("shop/search", 0), Versions: one, Calls: []Call{}},
 		{
-			Endpoint: Endpoint{"shop", "web"}, Origin: at("shop/web", 0), Open: true, OpenAt: at("shop/web/white", 1),
-			Calls:   []Call{{Endpoint: Endpoint{"shop", "cart"}, Upstream: at("shop/web/up", 1), Whitelist: at("shop/cart/white", 2)}},
+			Endpoint: Endpoint{"shop", "web"}, Origin: at("shop/web", 0), Versions: one, Open: true, OpenAt: at("shop/web/white", 1),
+			Calls:   []Call{{Endpoint: Endpoint{"shop", "cart"}, Upstream: at("shop/web/up", 1), Whitelist: at("shop/cart/white", 2), Versions: only}},
 			Refused: half("ledger", at("shop/web/up", 2), at("shop/ledger", 0)),
 		},
 	}
@@ -105,6 +113,63 @@ func TestCallGraphNamesLines(t *testing.T) {
 		"PL8101 shop/web/white:1: warning: shop/web is open to everyone in the mesh",
 	}, said); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// versions is "a>b" for each call with the versions that may: those by name, and
+// after "|" those by hosts of their own.
+func versions(g Graph) string {
+	var out []string
+	pairs := func(v Versions) string {
+		return fmt.Sprintf("%s>%s", strings.Join(v.From, "+"), strings.Join(v.To, "+"))
+	}
+	for _, n := range g.Nodes {
+		for _, c := range n.Calls {
+			s := fmt.Sprintf("%s>%s %s", n.Service, c.Service, pairs(c.Versions))
+			if !c.Straight.None() {
+				s += "|" + pairs(c.Straight)
+			}
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// A call is one of a version that has it among its upstreams, to a version that
+// admits it and to which it gets.
+func TestCallGraphVersions(t *testing.T) {
+	t.Parallel()
+	web := []plumbline.Peer{peer("s/web@v1", "s/cart", ""), peer("s/web@v2", "s/*", ""), peer("s/web@v3", "", "")}
+	portless := peer("s/cart@v1", "", "s/web")
+	portless.Reach = plumbline.ReachPortless
+	away := unrouted(peer("s/cart@v1", "", "s/web"))
+	away.Away = true
+	for name, tt := range map[string]struct {
+		from, to []plumbline.Peer
+		want     string
+		refused  bool
+	}{
+		"one that lists it":       {web[:1], []plumbline.Peer{peer("s/cart@v1", "", "s/web")}, "web>cart v1>v1", false},
+		"not all list it":         {web, []plumbline.Peer{peer("s/cart@v1", "", "s/web")}, "web>cart v1+v2>v1|v2>v1", false},
+		"not all admit it":        {web[:1], []plumbline.Peer{peer("s/cart@v1", "", "s/web"), peer("s/cart@v2", "", "")}, "web>cart v1>v1", false},
+		"no route leads to one":   {web[:1], []plumbline.Peer{peer("s/cart@v1", "", "s/web"), unrouted(peer("s/cart@v2", "", "s/web"))}, "web>cart v1>v1", false},
+		"by a host of its own":    {web[1:2], []plumbline.Peer{unrouted(peer("s/cart@v2", "", "s/web"))}, "web>cart v2>|v2>v2", false},
+		"the routed one does not": {web[:1], []plumbline.Peer{peer("s/cart@v1", "", ""), unrouted(peer("s/cart@v2", "", "s/web"))}, "", true},
+		"no port":                 {web[:1], []plumbline.Peer{portless}, "", true},
+		"out of the mesh":         {web[:1], []plumbline.Peer{away}, "web>cart v1>", false},
+		"always allowed":          {[]plumbline.Peer{peer("ops/probe@v1", "s/cart", "")}, []plumbline.Peer{peer("s/cart@v1", "", ""), unrouted(peer("s/cart@v2", "", ""))}, "probe>cart v1>v1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := CallGraph(slices.Concat(tt.from, tt.to), []string{"ops"})
+			if diff := cmp.Diff(tt.want, versions(g)); diff != "" {
+				t.Error(diff)
+			}
+			said := slices.ContainsFunc(g.Warnings(), func(v plumbline.Violation) bool { return v.Code == CodeUnreached })
+			if said != tt.refused {
+				t.Errorf("that the call is refused is said: %t", said)
+			}
+		})
 	}
 }
 
@@ -130,8 +195,9 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// The graph is what its one sentence says, for all sets of services: an edge
-// exists when the one names the other and the other admits the one.
+// The graph is what its sentence says, for all sets of services: an edge
+// exists when a version names the other and one of that, to which calls get,
+// admits it.
 func TestCallGraphIsItsDefinition(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -139,7 +205,11 @@ func TestCallGraphIsItsDefinition(t *testing.T) {
 		rules := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(names), "a/*", "b/*", "*/*", "c/*", "a/z")), 0, 3)
 		var peers []plumbline.Peer
 		for _, n := range names {
-			peers = append(peers, peer(n, strings.Join(rules.Draw(t, "upstreams"), " "), strings.Join(rules.Draw(t, "whitelist"), " ")))
+			for _, version := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"v1", "v2"}), 1, 2, rapid.ID).Draw(t, "versions") {
+				p := peer(n+"@"+version, strings.Join(rules.Draw(t, "upstreams"), " "), strings.Join(rules.Draw(t, "whitelist"), " "))
+				p.Reach = rapid.SampledFrom([]plumbline.Reach{plumbline.ReachRouted, plumbline.ReachUnrouted, plumbline.ReachPortless}).Draw(t, "reach")
+				peers = append(peers, p)
+			}
 		}
 		names1 := func(rules []plumbline.PeerRef, e string) bool {
 			project, _, _ := strings.Cut(e, "/")
@@ -152,11 +222,14 @@ func TestCallGraphIsItsDefinition(t *testing.T) {
 		for _, from := range peers {
 			for _, to := range peers {
 				a, b := from.Service.Project+"/"+from.Service.Service, to.Service.Project+"/"+to.Service.Service
-				if a != b && names1(from.Upstreams, b) && names1(to.Whitelist, a) {
+				reached := to.Reach == plumbline.ReachRouted || to.Reach == plumbline.ReachUnrouted && names1(from.Upstreams, to.Service.Project+"/*")
+				if a != b && names1(from.Upstreams, b) && names1(to.Whitelist, a) && reached {
 					want = append(want, a+">"+b)
 				}
 			}
 		}
+		slices.Sort(want)
+		want = slices.Compact(want)
 		if got := calls(CallGraph(peers, nil)); got != strings.Join(want, " ") {
 			t.Fatalf("%s\nwant %s\npeers %s", got, strings.Join(want, " "), fmt.Sprint(peers))
 		}

@@ -174,7 +174,7 @@ func (a *assembly) together(ctx context.Context) error {
 	slices.SortFunc(o.services, func(x, y *rendered) int { return x.name.compare(y.name) })
 	for _, s := range o.services {
 		o.modes = append(o.modes, s.mode)
-		o.peers = append(o.peers, s.peer)
+		o.peers = append(o.peers, s.peers...)
 	}
 	if err := a.projects(ctx, &o); err != nil {
 		return err

@@ -116,7 +116,7 @@ func (s *resolved) answers() []int {
 	return slices.Compact(out)
 }
 
-// peer is the service as the call graph sees it: what any version declares.
+// peer is the service as a whole, as others see it: what any version declares.
 func (s *resolved) peer() plumbline.Peer {
 	first := s.versions[0]
 	p := plumbline.Peer{
@@ -133,6 +133,53 @@ func (s *resolved) peer() plumbline.Peer {
 	}
 	p.Upstreams, p.Whitelist = distinct(p.Upstreams), distinct(p.Whitelist)
 	return p
+}
+
+// peers are the versions as the call graph sees them.
+func (s *resolved) peers() []plumbline.Peer {
+	routed, away := s.routed()
+	out := make([]plumbline.Peer, 0, len(s.versions))
+	for _, v := range s.versions {
+		p := plumbline.Peer{
+			Service: plumbline.PeerRef{Project: s.name.project, Service: s.name.id},
+			Version: v.def.Version.Value, Origin: v.at(v.def.At), Away: away,
+		}
+		switch {
+		case len(portsOf(v.def)) == 0:
+			p.Reach = plumbline.ReachPortless
+		case !routed[v.def.Name()]:
+			p.Reach = plumbline.ReachUnrouted
+		}
+		for _, u := range v.def.Upstreams {
+			p.Upstreams = append(p.Upstreams, plumbline.PeerRef{Project: u.Project, Service: u.Service, Origin: v.at(u.At)})
+		}
+		for _, w := range v.def.Whitelist {
+			p.Whitelist = append(p.Whitelist, plumbline.PeerRef{Project: w.Project, Service: w.Service, Origin: v.at(w.At)})
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// routed are the names of the versions that calls by the service's name get to,
+// and whether some of those calls leave the mesh.
+func (s *resolved) routed() (names map[string]bool, away bool) {
+	if s.routes.def == nil {
+		return map[string]bool{s.versions[0].def.Name(): true}, false
+	}
+	names = map[string]bool{}
+	for _, r := range s.routes.def.Routes {
+		for i, share := range percent(weights(r.Targets)) {
+			switch t := r.Targets[i]; {
+			case share == 0:
+			case t.External():
+				away = true
+			default:
+				names[definition.Join(s.name.id, t.Version.Value)] = true
+			}
+		}
+	}
+	return names, away
 }
 
 func distinct(refs []plumbline.PeerRef) []plumbline.PeerRef {

@@ -90,6 +90,7 @@ func (p *pen) service(ctx context.Context, s *resolved, u, before *unit) error {
 			Origin: first.at(first.def.At),
 		},
 		peer:     s.peer(),
+		peers:    s.peers(),
 		answers:  s.answers(),
 		versions: s.facts(),
 	}

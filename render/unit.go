@@ -39,8 +39,9 @@ type unitKey struct {
 type rendered struct {
 	name     name
 	mode     ServiceMode
-	peer     plumbline.Peer
-	answers  []int // the ports on which it is called
+	peer     plumbline.Peer   // all versions together
+	peers    []plumbline.Peer // each version
+	answers  []int            // the ports on which it is called
 	versions []renderedVersion
 	missing  []missing // secrets that nobody defines
 }
@@ -69,13 +70,17 @@ type address struct {
 
 // same tells whether nothing that concerns others changed.
 func (r *rendered) same(o *rendered) bool {
-	return r.mode == o.mode && r.peer.Service == o.peer.Service && r.peer.Origin == o.peer.Origin &&
-		slices.Equal(r.peer.Upstreams, o.peer.Upstreams) && slices.Equal(r.peer.Whitelist, o.peer.Whitelist) &&
+	return r.mode == o.mode && samePeer(r.peer, o.peer) && slices.EqualFunc(r.peers, o.peers, samePeer) &&
 		slices.Equal(r.answers, o.answers) && slices.Equal(r.missing, o.missing) &&
 		slices.EqualFunc(r.versions, o.versions, func(a, b renderedVersion) bool {
 			return a.name == b.name && a.version == b.version && a.id == b.id && a.at == b.at &&
 				a.guarded == b.guarded && slices.Equal(a.addresses, b.addresses)
 		})
+}
+
+func samePeer(a, b plumbline.Peer) bool {
+	return a.Service == b.Service && a.Version == b.Version && a.Origin == b.Origin && a.Reach == b.Reach && a.Away == b.Away &&
+		slices.Equal(a.Upstreams, b.Upstreams) && slices.Equal(a.Whitelist, b.Whitelist)
 }
 
 func (u *unit) violate(code string, at plumbline.Origin, message string, related ...plumbline.Origin) {

@@ -257,6 +257,11 @@ func calls() []Entry {
 			"It admits callers of this environment, and none of them has the service among its upstreams. Both must agree, so nobody may call it.",
 			"Add the service to the upstreams of its callers, or empty the whitelist of one that is not meant to be called.",
 		},
+		{
+			"PL8103", "A call that both sides declare, and that does not get there (warning of `plumbline graph`)",
+			"Whitelists and upstreams are those of versions. The versions that admit the caller get none of its calls: no route leads to them, or they have no port; the versions that get its calls do not admit it.",
+			"Put the caller into the whitelist of the versions that the routes lead to, or take the call out of both sides.",
+		},
 	}
 }
 
