@@ -22,6 +22,10 @@ type applied struct {
 func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) []applied {
 	var out []applied
 	b := r.outage.braked(r.o.Now())
+	bulk := len(p.Changes) >= manyWrites
+	if bulk {
+		defer r.o.Client.EndBulk()
+	}
 	order := newSteps(p, planInput{Desired: objects, Inventory: r.inv.Entries()}.serviceOf)
 	for len(p.Changes) > 0 && ctx.Err() == nil {
 		n := 1
@@ -29,7 +33,7 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 			n++
 		}
 		order.hold(p.Changes[:n])
-		results := r.wave(ctx, p.Changes[:n], objects, b)
+		results := r.wave(ctx, r.jobs(p.Changes[:n], objects, bulk), b)
 		order.took(p.Changes[:n], results)
 		out = append(out, results...)
 		p.Changes = p.Changes[n:]
@@ -40,13 +44,14 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 	return out
 }
 
-// wave does what changes intend at once, as many as there are workers.
-func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, objects plumbline.Objects, b *brake) []applied {
-	var jobs []*job
-	var g errgroup.Group
-	g.SetLimit(r.o.Workers)
+// manyWrites are so many that connections of their own pay.
+const manyWrites = 100
+
+// jobs are the requests that changes ask for.
+func (r *Reconciler) jobs(changes []plumbline.Change, objects plumbline.Objects, bulk bool) []*job {
+	jobs := make([]*job, 0, len(changes))
 	for _, c := range changes {
-		j := &job{change: c}
+		j := &job{change: c, bulk: bulk}
 		switch c.Op {
 		case plumbline.OpCreate, plumbline.OpConfigure:
 			j.object, _ = objects.Get(c.Ref)
@@ -55,6 +60,15 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, objec
 			continue
 		}
 		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// wave does jobs at once, as many as there are workers.
+func (r *Reconciler) wave(ctx context.Context, jobs []*job, b *brake) []applied {
+	var g errgroup.Group
+	g.SetLimit(r.o.Workers)
+	for _, j := range jobs {
 		g.Go(func() error {
 			r.do(ctx, j, b)
 			return nil
@@ -76,6 +90,7 @@ func (r *Reconciler) wave(ctx context.Context, changes []plumbline.Change, objec
 type job struct {
 	change  plumbline.Change
 	object  *plumbline.Object // nil for a delete
+	bulk    bool              // it is one of many
 	written written
 	deleted deleted
 }
@@ -96,7 +111,7 @@ func (r *Reconciler) do(ctx context.Context, j *job, b *brake) {
 		j.written.err = at(err, j.object)
 		return
 	}
-	j.written = r.write(ctx, j.object, j.change)
+	j.written = r.write(ctx, j)
 	b.told(j.written.err)
 }
 

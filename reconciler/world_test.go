@@ -49,10 +49,20 @@ type world struct {
 	between func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
 }
 
-// RoundTripper by a function.
-type roundTrip func(*http.Request) (*http.Response, error)
+// passage is a way to the API server on which someone stands, or nobody.
+type passage struct {
+	next    http.RoundTripper
+	between func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error)
+}
 
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (p passage) WrappedRoundTripper() http.RoundTripper { return p.next }
+
+func (p passage) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.between == nil {
+		return p.next.RoundTrip(r)
+	}
+	return p.between(r, func() (*http.Response, error) { return p.next.RoundTrip(r) })
+}
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
@@ -107,14 +117,7 @@ type process struct {
 func (w *world) options() reconciler.Options {
 	w.t.Helper()
 	config, between := rest.CopyConfig(w.config), w.between
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return roundTrip(func(r *http.Request) (*http.Response, error) {
-			if between == nil {
-				return next.RoundTrip(r)
-			}
-			return between(r, func() (*http.Response, error) { return next.RoundTrip(r) })
-		})
-	})
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return passage{next, between} })
 	client, err := cluster.New(cluster.Options{
 		Config: config, Version: "test", UserAgent: " " + w.suffix, Timeout: w.client.Timeout, Silence: w.client.Silence,
 	})

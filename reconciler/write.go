@@ -30,19 +30,20 @@ type written struct {
 
 // write applies one object. It touches no state of r, so it may run beside
 // others of its kind.
-func (r *Reconciler) write(ctx context.Context, o *plumbline.Object, c plumbline.Change) written {
-	if c.Op == plumbline.OpCreate {
-		return r.create(ctx, o)
+func (r *Reconciler) write(ctx context.Context, j *job) written {
+	if j.change.Op == plumbline.OpCreate {
+		return r.create(ctx, j)
 	}
-	return r.configure(ctx, o, c.Reason)
+	return r.configure(ctx, j)
 }
 
-func (r *Reconciler) create(ctx context.Context, o *plumbline.Object) written {
+func (r *Reconciler) create(ctx context.Context, j *job) written {
+	o := j.object
 	body, err := cluster.RequestBody(o.Body, cluster.Identity{Installation: r.installation})
 	if err != nil {
 		return written{err: at(err, o)}
 	}
-	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body})
+	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body, Bulk: j.bulk})
 	if err != nil {
 		return written{err: at(err, o)}
 	}
@@ -81,8 +82,9 @@ func (r *Reconciler) release(ctx context.Context, o *plumbline.Object, seen drif
 // one pins the uid only.
 const retries = 3
 
-func (r *Reconciler) configure(ctx context.Context, o *plumbline.Object, reason string) written {
-	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift}
+func (r *Reconciler) configure(ctx context.Context, j *job) written {
+	o, reason := j.object, j.change.Reason
+	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift, bulk: j.bulk}
 	e, _ := r.inv.Get(o.Ref)
 	shared := reason == ReasonShared || e.Shared
 	if shared {
@@ -184,6 +186,7 @@ type sending struct {
 	pinned bool // refused if the object is not as seen any more
 	force  bool
 	dryRun bool
+	bulk   bool // it is one of many
 }
 
 // send applies. Where every entry of managedFields is gone, force would hide
@@ -218,7 +221,7 @@ func (r *Reconciler) sendOnce(ctx context.Context, s sending) written {
 	if err != nil {
 		return written{err: at(err, s.object)}
 	}
-	m, _, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: s.object.Ref, Version: s.object.Version, Body: body, Force: s.force, DryRun: s.dryRun})
+	m, _, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: s.object.Ref, Version: s.object.Version, Body: body, Force: s.force, DryRun: s.dryRun, Bulk: s.bulk})
 	if err != nil {
 		return written{err: at(err, s.object)}
 	}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -73,57 +72,4 @@ func DisownBody(resourceVersion string, entries []Disown) []byte {
 		patch = append(patch, patchOp{Op: "replace", Path: path + "/fieldsV1", Value: json.RawMessage(e.Left)})
 	}
 	return mustJSON(patch)
-}
-
-// RequestBody is the body of an apply: the rendered one with id added. Only its
-// metadata is decoded; everything else of it is copied.
-func RequestBody(body plumbline.Body, id Identity) ([]byte, error) {
-	raw := body.Reveal()
-	start, end, err := metadataOf(raw)
-	if err != nil {
-		return nil, err
-	}
-	var md map[string]json.RawMessage
-	if err := json.Unmarshal(raw[start:end], &md); err != nil || md == nil {
-		return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body has no metadata")
-	}
-	labels := map[string]string{}
-	if l := md["labels"]; len(l) > 0 {
-		if err := json.Unmarshal(l, &labels); err != nil {
-			return nil, plumbline.Errorf(plumbline.KindInternal, "encode request", "metadata.labels is not a map of strings")
-		}
-	}
-	labels[plumbline.LabelInstallation] = id.Installation
-	md["labels"] = mustJSON(labels)
-	if id.UID != "" {
-		md["uid"] = mustJSON(id.UID)
-	}
-	if id.ResourceVersion != "" {
-		md["resourceVersion"] = mustJSON(id.ResourceVersion)
-	}
-	return slices.Concat(raw[:start], mustJSON(md), raw[end:]), nil
-}
-
-// metadataOf finds the value of metadata in the JSON object raw. What follows
-// it is not looked at: the API server does.
-func metadataOf(raw []byte) (start, end int, err error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return 0, 0, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body is not a JSON object")
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			break
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			break
-		}
-		if key == "metadata" {
-			end := int(d.InputOffset())
-			return end - len(value), end, nil
-		}
-	}
-	return 0, 0, plumbline.Errorf(plumbline.KindInternal, "encode request", "the rendered body has no metadata")
 }

@@ -74,6 +74,7 @@ const (
 // Client sends requests to one API server. It is safe for concurrent use.
 type Client struct {
 	rest   *rest.RESTClient
+	bulk   *bulk
 	config *rest.Config // for discovery
 	http   *http.Client
 	kinds  *kinds
@@ -110,8 +111,12 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
 	}
+	many, err := newBulk(cfg)
+	if err != nil {
+		return nil, &plumbline.Error{Op: "connect to cluster", Kind: plumbline.KindUsage, Err: err}
+	}
 	return &Client{
-		rest: rc, config: cfg, http: hc, kinds: newKinds(), agents: agents,
+		rest: rc, bulk: many, config: cfg, http: hc, kinds: newKinds(), agents: agents,
 		timeout: cmp.Or(o.Timeout, defaultTimeout), silence: cmp.Or(o.Silence, defaultSilence),
 	}, nil
 }
@@ -196,6 +201,9 @@ type observer struct {
 	agents  map[Class]string
 }
 
+// WrappedRoundTripper implements utilnet.RoundTripperWrapper.
+func (o *observer) WrappedRoundTripper() http.RoundTripper { return o.next }
+
 // RoundTrip implements http.RoundTripper.
 func (o *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := o.next.RoundTrip(r)
@@ -245,6 +253,7 @@ type Apply struct {
 	Body    []byte // the whole request body
 	Force   bool
 	DryRun  bool
+	Bulk    bool // it is one of many: see EndBulk
 }
 
 // Apply sends one server-side apply and returns the metadata of the object
@@ -259,7 +268,11 @@ func (c *Client) Apply(ctx context.Context, a Apply) (*metav1.ObjectMeta, bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	r := c.request(c.rest.Patch(types.ApplyPatchType), ClassObject, k, a.Ref.Namespace, a.Ref.Name).
+	via := c.rest
+	if a.Bulk {
+		via = c.bulk.rest
+	}
+	r := c.request(via.Patch(types.ApplyPatchType), ClassObject, k, a.Ref.Namespace, a.Ref.Name).
 		Param("fieldManager", plumbline.FieldManager).
 		Param("fieldValidation", metav1.FieldValidationIgnore).
 		SetHeader("Accept", acceptMetadata).

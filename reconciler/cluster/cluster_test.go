@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func TestRequestBody(t *testing.T) {
 	if got, err := RequestBody(plumbline.NewBody([]byte(nested)), Identity{Installation: "i"}); err != nil || string(got) != want {
 		t.Errorf("%s, %v\nwant %s", got, err, want)
 	}
-	for _, bad := range []string{canary, `{"kind":"Secret"}`, `{"metadata":{"labels":{"a":{}}}}`, `{"metadata":[]}`, `[]`} {
+	for _, bad := range []string{canary, ``, `{`, `{"metadata":`, `{"metadata":{"a"}}`, `{"metadata":{"a":}}`, `{"a":"\`, `{"metadata":{"labels":null}}`, `{"kind":"Secret"}`, `{"metadata":{"labels":{"a":{}}}}`, `{"metadata":[]}`, `[]`} {
 		_, err := RequestBody(plumbline.NewBody([]byte(bad)), Identity{})
 		if plumbline.KindOf(err) != plumbline.KindInternal || strings.Contains(fmt.Sprint(err), canary) {
 			t.Errorf("%s: %v", bad, err)
@@ -139,6 +140,41 @@ func TestDisownBody(t *testing.T) {
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
+}
+
+// FuzzRequestBody holds RequestBody to what decoding, adding and encoding gives.
+func FuzzRequestBody(f *testing.F) {
+	for _, seed := range []string{
+		`{"metadata":{"labels":{"x":"y"},"name":"settings","uid":"before"}}`,
+		`{"a":["]",{"b":"\\\""}],"metadata":{"annotations":{"k":"},"},"name":"n"},"z":1.5}`,
+		`{"kind":"Secret","metadata":{"generation":1,"labels":{}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := RequestBody(plumbline.NewBody(raw), Identity{Installation: "i", UID: "u", ResourceVersion: "7"})
+		var want map[string]any
+		if json.Unmarshal(raw, &want) != nil || err != nil {
+			return
+		}
+		if canonical, err := json.Marshal(want); err != nil || !bytes.Equal(raw, canonical) {
+			return // no rendered body
+		}
+		metadata := want["metadata"].(map[string]any) //nolint:forcetypeassert // else there is an error
+		labels, ok := metadata["labels"].(map[string]any)
+		if !ok {
+			labels = map[string]any{}
+		}
+		labels[plumbline.LabelInstallation] = "i"
+		metadata["labels"], metadata["uid"], metadata["resourceVersion"] = labels, "u", "7"
+		is, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(is) != string(got) {
+			t.Errorf("%s became\n%s, want\n%s", raw, got, is)
+		}
+	})
 }
 
 // BenchmarkRequestBody prepares one Knative Service.
