@@ -85,7 +85,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		return res
 	}
 	if writes > 0 {
-		r.want(pendingStatus(r.o.Context, res, writes))
+		r.want(pendingStatus(r.o.Context, res))
 		for _, m := range res.Plan.ModeChanges {
 			r.log.Warn("a service changes its mode", keyMessage, m.String(), keyAt, m.Origin.String())
 		}

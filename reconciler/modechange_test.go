@@ -213,7 +213,7 @@ func TestModeChangeWaitsForItsName(t *testing.T) {
 				t.Errorf("settings is %v", data)
 			}
 			run := p.events.await(t, func(e reconciler.Event) bool { return e.Kind == reconciler.EventRun && e.Result.Commit.SHA == sha })
-			if s := reconciler.PendingStatus("plumbline/"+w.env, run.Result, 2); !strings.Contains(s.Description, "; shop/ledger changes from knative to ") {
+			if s := reconciler.PendingStatus("plumbline/"+w.env, run.Result); !strings.Contains(s.Description, "; shop/ledger changes from knative to ") {
 				t.Errorf("what is said before it is done is %q", s.Description)
 			}
 			w.delete(services, "ledger")

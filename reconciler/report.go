@@ -10,9 +10,17 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// pendingStatus says that a commit is being applied.
-func pendingStatus(context string, r Result, writes int) plumbline.Status {
+// pendingStatus says that a commit is being applied: what is written of what is
+// desired, and what is deleted, which no longer is.
+func pendingStatus(context string, r Result) plumbline.Status {
+	writes, deletes := r.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure), r.Plan.Count(plumbline.OpDelete)
 	text, more := fmt.Sprintf("Applying %d of %s", writes, objects(r.Total)), 0
+	switch {
+	case writes == 0:
+		text = "Deleting " + objects(deletes)
+	case deletes > 0:
+		text += fmt.Sprintf(", deleting %d", deletes)
+	}
 	if modes := r.Plan.ModeChanges; len(modes) > 0 {
 		text, more = text+"; "+modes[0].String(), len(modes)-1
 	}

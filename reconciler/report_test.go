@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,26 @@ func TestSyncStatus(t *testing.T) {
 		}
 		if s.SHA != sha || s.Context != "plumbline/production" {
 			t.Errorf("status of %s %s", s.SHA, s.Context)
+		}
+	}
+}
+
+func TestPendingStatus(t *testing.T) {
+	t.Parallel()
+	change := func(op plumbline.Op, times int) []plumbline.Change {
+		return slices.Repeat([]plumbline.Change{{Op: op}}, times)
+	}
+	for _, c := range []struct {
+		changes []plumbline.Change
+		want    string
+	}{
+		{slices.Concat(change(plumbline.OpCreate, 5), change(plumbline.OpConfigure, 7), change(plumbline.OpKeep, 3)), "pending: Applying 12 of 340 objects"},
+		{slices.Concat(change(plumbline.OpConfigure, 1), change(plumbline.OpDelete, 400)), "pending: Applying 1 of 340 objects, deleting 400"},
+		{change(plumbline.OpDelete, 1), "pending: Deleting 1 object"},
+	} {
+		s := pendingStatus("plumbline/production", Result{Total: 340, Plan: plumbline.Plan{Changes: c.changes}})
+		if got := string(s.State) + ": " + s.Description; got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }

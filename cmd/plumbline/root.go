@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ func (a *app) command(s spec) *cobra.Command {
 				ctx, cancel = context.WithTimeout(ctx, a.timeout)
 				defer cancel()
 			}
-			return s.run(ctx, args)
+			return a.inTime(ctx, s.run(ctx, args))
 		},
 	}
 	if len(s.outputs) > 0 {
@@ -142,6 +143,14 @@ func (a *app) command(s spec) *cobra.Command {
 		cmd.Flags().StringSliceVarP(&a.projects, "project", "p", nil, "only this `project`; repeatable")
 	}
 	return cmd
+}
+
+// inTime says of an error that comes of --timeout that it does.
+func (a *app) inTime(ctx context.Context, err error) error {
+	if a.timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		return plumbline.Errorf(plumbline.KindOf(err), "", "%w: --timeout is %s", err, a.timeout)
+	}
+	return err
 }
 
 // alternatives are words as a sentence lists them.

@@ -121,6 +121,8 @@ func (a *app) syncOne(ctx context.Context, s settings, env config.Environment, w
 		switch {
 		case inventory.WatchEnded(err):
 			continue
+		case plumbline.Canceled(ctx.Err()):
+			return nil, ctx.Err()
 		case ctx.Err() != nil:
 			return nil, plumbline.Errorf(plumbline.KindTransient, "sync", "environment %s: no answer: is `plumbline run` at work for it on this cluster?", env.Name)
 		case err != nil:
