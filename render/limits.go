@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -52,7 +53,16 @@ func (l *load) add(o load) {
 // within says which limit is exceeded by all that was read up to name; example
 // is a problem in it.
 func (l load) within(m limits, dir, name, example string) error {
-	what, do := "", "name the environment's own directory, or make several environments of it"
+	return l.over(m, "read "+dir, name, example, "up to this file: name the environment's own directory, or make several environments of it")
+}
+
+// withinOverlay says which limit is exceeded by what an overlay puts out.
+func (l load) withinOverlay(m limits, kustomization, example string) error {
+	return l.over(m, "render overlay", kustomization, example, "in what the overlay puts out: use fewer copies of a base, or make several environments of it")
+}
+
+func (l load) over(m limits, op, name, example, where string) error {
+	what := ""
 	switch {
 	case l.files > m.files:
 		what = fmt.Sprintf("%d files", m.files)
@@ -63,16 +73,17 @@ func (l load) within(m limits, dir, name, example string) error {
 	case l.definitions > m.definitions:
 		what = fmt.Sprintf("%d definitions and objects", m.definitions)
 	case l.problems > m.problems:
-		what, do = fmt.Sprintf("%d problems in the definitions", m.problems), "put right what is alike in many, such as "+example
-		if example == "" {
-			do = "put right what is alike in many"
+		where, _, _ = strings.Cut(where, ":")
+		what, where = fmt.Sprintf("%d problems in the definitions", m.problems), where+": put right what is alike in many"
+		if example != "" {
+			where += ", such as " + example
 		}
 	default:
 		return nil
 	}
 	return &plumbline.Error{
-		Op: "read " + dir, Kind: plumbline.KindInvalid, Origin: plumbline.Origin{Path: name},
-		Err: fmt.Errorf("more than %s, up to this file: %s", what, do),
+		Op: op, Kind: plumbline.KindInvalid, Origin: plumbline.Origin{Path: name},
+		Err: fmt.Errorf("more than %s, %s", what, where),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/overlay"
 )
 
 // What is too much for one environment ends the rendering with the file at
@@ -58,6 +59,56 @@ func TestLimits(t *testing.T) {
 				if res, err := r.Render(t.Context(), few, "env"); err != nil || res.Objects.Len() != 2 {
 					t.Errorf("%s, and back: %d objects, %v", what, res.Objects.Len(), err)
 				}
+			}
+		})
+	}
+}
+
+// What an overlay puts out counts likewise, though few files make it: the error
+// names the kustomization.
+func TestLimitsOfOverlay(t *testing.T) {
+	t.Parallel()
+	kustomization := "resources: [p, q]"
+	files := func(text string) fstest.MapFS {
+		out := fstest.MapFS{
+			"env/kustomization.yaml": {Data: []byte(kustomization)},
+			"base/a.yaml":            {Data: []byte(text)}, "base/kustomization.yaml": {Data: []byte("resources: [a.yaml]")},
+		}
+		for _, copied := range []string{"p", "q"} {
+			out["env/"+copied+"/kustomization.yaml"] = &fstest.MapFile{Data: []byte("resources: [../../base]\nnamePrefix: " + copied + "-\n")}
+		}
+		return out
+	}
+	many := "a: b"
+	for i := range 100 {
+		many += fmt.Sprintf(", k%d: v", i)
+	}
+	small := "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: shop}}\n"
+	for name, tt := range map[string]struct {
+		limits func(*limits)
+		base   string
+		want   string
+	}{
+		"bytes":       {func(m *limits) { m.bytes = 1 << 20 }, strings.TrimSuffix(small, "}\n") + ", data: {a: " + strings.Repeat("x", 600<<10) + "}}\n", "more than 1 MiB of definitions"},
+		"values":      {func(m *limits) { m.values = 100 }, strings.TrimSuffix(small, "}\n") + ", data: {" + many + "}}\n", "more than 100 values"},
+		"definitions": {func(m *limits) { m.definitions = 3 }, small + "---\n" + strings.Replace(small, "name: a", "name: b", 1), "more than 3 definitions and objects"},
+		"problems":    {func(m *limits) { m.problems = 1 }, strings.Replace(small, "}}", ", labels: {a: [b]}}}", 1), "more than 1 problems in the definitions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := limited(t, tt.limits)
+			r.opts.Overlay = (&overlay.Builder{}).Build
+			for range 2 {
+				_, err := r.Render(t.Context(), files(tt.base), "env")
+				if want := "env/kustomization.yaml: render overlay: " + tt.want; plumbline.KindOf(err) != plumbline.KindInvalid || !strings.HasPrefix(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+				}
+				if len(r.tree.parsed) > 0 {
+					t.Errorf("%d documents are kept", len(r.tree.parsed))
+				}
+			}
+			if res, err := r.Render(t.Context(), files(small), "env"); err != nil || res.Objects.Len() != 2 {
+				t.Errorf("and back: %d objects, %v, %v", res.Objects.Len(), err, res.Violations)
 			}
 		})
 	}

@@ -69,11 +69,10 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	if err != nil {
 		return nil //nolint:nilerr // what is wrong with the overlay is a violation
 	}
-	c, err := r.tree.parseBuilt(ctx, text)
+	c, err := r.built(ctx, text, at.Path)
 	if err != nil {
 		return err
 	}
-	r.tree.only(c)
 	for _, v := range c.violations {
 		r.fileViolations = append(r.fileViolations, definition.Source{Path: at.Path, Opaque: true}.Place(v))
 	}
@@ -94,6 +93,31 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	r.fileViolations = append(r.fileViolations, leftBehind(docs)...)
 	r.fileViolations = append(r.fileViolations, calledOtherwise(docs)...)
 	return nil
+}
+
+// built is what the overlay of a kustomization file put out, within the limits.
+// Where it is not, nothing of it is kept.
+func (r *Renderer) built(ctx context.Context, text []byte, file string) (*content, error) {
+	if over := (load{bytes: len(text)}).withinOverlay(r.limits, file, ""); over != nil {
+		r.tree.only()
+		return nil, over
+	}
+	r.tree.limits = r.limits
+	c, err := r.tree.parseBuilt(ctx, text)
+	switch {
+	case errors.Is(err, errValues):
+		err = load{values: r.limits.values + 1}.withinOverlay(r.limits, file, "")
+	case err == nil:
+		holds := loadOf(len(text), c)
+		holds.files = 0
+		err = holds.withinOverlay(r.limits, file, c.example(file))
+	}
+	if err != nil {
+		r.tree.only()
+		return nil, err
+	}
+	r.tree.only(c)
+	return c, nil
 }
 
 // errConvert is what an overlay is told of a document that is wrong.

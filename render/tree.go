@@ -149,7 +149,8 @@ func (t *tree) parse(text []byte) *content {
 	return c
 }
 
-// parseBuilt parses what an overlay built, on all cores.
+// parseBuilt parses what an overlay built, on all cores. It ends with errValues
+// where that has too many values.
 func (t *tree) parseBuilt(ctx context.Context, text []byte) (*content, error) {
 	chunks, violations := definition.Split(text)
 	c := &content{violations: violations, docs: make([]chunk, 0, len(chunks))}
@@ -158,9 +159,14 @@ func (t *tree) parseBuilt(ctx context.Context, text []byte) (*content, error) {
 	}
 	list := t.unparsed
 	t.unparsed = nil
+	var values atomic.Int64
 	return c, inParallel(ctx, runtime.GOMAXPROCS(0), len(list), func(_, i int) error {
 		u := &list[i]
-		if *u.doc = *t.opener.Parse(u.text); t.data {
+		*u.doc = *t.opener.Parse(u.text)
+		if values.Add(int64(u.doc.Values)) > int64(t.limits.values) {
+			return errValues
+		}
+		if t.data {
 			u.doc.Data = definition.DataOf(u.text)
 		}
 		return nil

@@ -37,7 +37,7 @@ func limitsPage() string {
 			{"an object that comes of it, as JSON", mebibytes(render.MaxObject)},
 			{"problems of one document that are listed; the others are counted", thousands(definition.MaxProblems)},
 		}},
-		{"One environment", "The reading ends there, with an error that names the file at which it was noticed.", [][2]string{
+		{"One environment", "The reading ends there, with an error that names the file at which it was noticed. What an overlay puts out counts likewise, beside the files that it reads: a base that is used twice counts twice. That error names the kustomization.", [][2]string{
 			{"files below its directory, hidden ones included", thousands(render.MaxFiles)},
 			{"bytes of those that may hold definitions", mebibytes(render.MaxBytes)},
 			{"values in all documents, counted likewise", thousands(render.MaxValues)},

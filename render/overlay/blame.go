@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"errors"
 	"path"
 	"slices"
 	"sort"
@@ -9,7 +8,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/types"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
 )
@@ -93,7 +91,6 @@ type attempt struct {
 	parts []*part
 	errs  map[*part]error // why they fail
 	names bool            // what fails is that references cannot follow names, not a build
-	last  *part           // what lies in memory
 }
 
 // explain says what is wrong, and where.
@@ -116,7 +113,7 @@ func (a *attempt) fails(b *kustomization, k types.Kustomization) bool {
 		if !slices.ContainsFunc(p.kustomizations, func(o kustomization) bool { return o.file == b.file }) {
 			continue
 		}
-		out, err := a.build(p, b, k)
+		out, err := p.build(b.dir, &kustomization{dir: b.dir, file: b.file, k: k})
 		if err != nil {
 			// The one that failed is likely to fail the next time.
 			a.parts = slices.Insert(slices.Delete(a.parts, i, i+1), 0, p)
@@ -125,25 +122,6 @@ func (a *attempt) fails(b *kustomization, k types.Kustomization) bool {
 		names = append(names, out.names)
 	}
 	return a.names && global.do(func() error { return follow(names) }) != nil
-}
-
-// build builds one part in the directory of b.
-func (a *attempt) build(p *part, b *kustomization, k types.Kustomization) (*built, error) {
-	if a.last != p {
-		if err := a.l.writeAll(p); err != nil {
-			return nil, err
-		}
-		a.last = p
-	}
-	mine := slices.IndexFunc(p.kustomizations, func(o kustomization) bool { return o.file == b.file })
-	whole := p.kustomizations[mine].k
-	some := p.filter(b, k)
-	some.BuildMetadata = whole.BuildMetadata
-	if err := a.l.write(b.file, some); err != nil {
-		return nil, err
-	}
-	out, err := a.l.run(b.dir)
-	return out, errors.Join(err, a.l.write(b.file, whole))
 }
 
 // blame is the entry of a kustomization file on which a build fails. Kustomize
@@ -185,23 +163,6 @@ func (a *attempt) blame() (at plumbline.Origin, found bool) {
 		return at, true
 	}
 	return plumbline.Origin{}, false
-}
-
-func (l *loader) writeAll(p *part) error {
-	var err error
-	for _, k := range p.kustomizations {
-		err = errors.Join(err, l.write(k.file, k.k))
-	}
-	return err
-}
-
-// write puts a kustomization into memory.
-func (l *loader) write(file string, k types.Kustomization) error {
-	text, err := sigsyaml.Marshal(k)
-	if err != nil {
-		return err
-	}
-	return l.memory.WriteFile(path.Join(root, file), text)
 }
 
 // entryLine is the line of the entry with index i under a field.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 
 	"github.com/plumbline-dev/plumbline"
@@ -104,9 +105,9 @@ func (b *Builder) assemble(l *loader, t *ties, parts []*part) ([]object, error) 
 		err = r.follow()
 	}
 	if stop := l.stopped(); stop != nil {
-		err = &plumbline.Error{Op: opBuild, Err: stop}
+		return nil, &plumbline.Error{Op: opBuild, Err: stop}
 	}
-	if err := errors.Join(err, r.finishing.Wait()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	var all []object
@@ -155,8 +156,9 @@ const opBuild = "build overlay"
 const root = "/repository"
 
 // fence guards what kustomize keeps in package variables, its OpenAPI schema
-// above all: one build at a time in a process.
-type fence struct{ mu sync.Mutex }
+// above all. That is read from the first build on and never written again, as no
+// kustomization may name another schema: so builds may go on at once.
+type fence struct{ ready sync.Once }
 
 var global fence
 
@@ -168,8 +170,7 @@ func (p panicked) Error() string { return string(p) }
 
 // do calls into kustomize. A panic there is an error.
 func (f *fence) do(call func() error) (err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.ready.Do(func() { openapi.Schema() })
 	defer func() {
 		switch r := recover().(type) {
 		case nil:

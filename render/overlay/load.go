@@ -18,7 +18,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -41,8 +40,7 @@ type loader struct {
 	source  fs.FS
 	convert Convert
 
-	memory   filesys.FileSystem
-	loaded   map[string]bool // path → is in memory
+	loaded   map[string]bool // path → was read
 	limits   limits
 	bytes    int
 	stack    []string // directories being loaded, outermost first
@@ -62,7 +60,7 @@ type loader struct {
 func newLoader(ctx context.Context, source fs.FS, convert Convert, before map[string]*resourceFile) *loader {
 	return &loader{
 		stopped: ctx.Err, source: source, convert: convert, before: before,
-		memory: filesys.MakeFsInMemory(), loaded: map[string]bool{},
+		loaded:    map[string]bool{},
 		resources: map[string]*resourceFile{}, raws: map[string][]byte{},
 		facts: map[patchKey]*patchFacts{},
 	}
@@ -81,9 +79,6 @@ type resourceFile struct {
 // load reads the kustomization in dir with all that it refers to, and is the
 // path of its file.
 func (l *loader) load(dir string) (file string, err error) {
-	if err := l.memory.WriteFile(fieldsFile, []byte(fieldSpecs)); err != nil {
-		return "", &plumbline.Error{Op: opBuild, Kind: plumbline.KindInternal, Err: err}
-	}
 	at := reference{file: path.Join(dir, fileNames()[0])}
 	if !names.MatchString(dir) {
 		l.problem(at, "%s: an overlay takes only letters, digits and -_.: in names", dir)
@@ -212,7 +207,13 @@ func (l *loader) parse(file string, text []byte) (k types.Kustomization, ok bool
 // keep takes in b, whose references have been checked and rewritten.
 func (l *loader) keep(b kustomization) {
 	b.k.BuildMetadata = nil
-	b.k.Configurations = append(b.k.Configurations, fieldsFile)
+	if b.k.NamePrefix+b.k.NameSuffix != "" || len(b.k.Labels)+len(b.k.Images) > 0 || len(l.stack) == 1 {
+		b.k.Configurations = append(b.k.Configurations, fieldsFile)
+	} else {
+		// Reading it costs more than all else about a kustomization that is only a
+		// list. But an empty one is refused.
+		b.k.MetaData = &types.ObjectMeta{Name: "overlay"}
+	}
 	l.kustomizations = append(l.kustomizations, b)
 }
 
@@ -224,17 +225,9 @@ func (l *loader) resource(file string, info fs.FileInfo, from reference) {
 	if r, hash := l.before[file], hashOf(info); r != nil && hash != "" && r.hash == hash {
 		l.loaded[file] = true
 		l.resources[file] = r
-		l.put(file, r.text, from)
+		l.secrets.addText(r.text)
 	} else if text, ok := l.read(file, from); ok {
 		l.pending = append(l.pending, &conversion{file: file, text: text, from: from, hash: hash})
-	}
-}
-
-// put puts a file into memory.
-func (l *loader) put(file string, text []byte, from reference) {
-	l.secrets.addText(text)
-	if err := l.memory.WriteFile(path.Join(root, file), text); err != nil {
-		l.problem(from, "%w", err)
 	}
 }
 
@@ -267,7 +260,7 @@ func (l *loader) convertAll() {
 			l.secrets.addText(text)
 		}
 		l.resources[c.file] = &c.out
-		l.put(c.file, c.out.text, c.from)
+		l.secrets.addText(c.out.text)
 	}
 	l.pending = nil
 }
@@ -361,9 +354,6 @@ func (l *loader) raw(file string, from reference) {
 		l.secrets.addLines(string(text))
 	}
 	l.raws[file] = text
-	if err := l.memory.WriteFile(path.Join(root, file), text); err != nil {
-		l.problem(from, "%w", err)
-	}
 }
 
 // read reads a file of the repository, within the limits.

@@ -3,6 +3,7 @@ package overlay
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/fnv"
@@ -12,6 +13,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // The time that kustomize takes grows with the square of the objects in one
@@ -137,7 +140,7 @@ func (t *ties) part(p *part, elsewhere map[string]bool) *part {
 		if generates { // to know where what is generated comes from
 			b.k.BuildMetadata = []string{types.OriginAnnotations}
 		}
-		l.add(sum, b)
+		l.add(sum, &b)
 		p.kustomizations = append(p.kustomizations, b)
 	}
 	sum.Sum(p.sum[:0])
@@ -192,34 +195,29 @@ func kept[T any](list []T, keep func(i int) bool) (out []T) {
 	return out
 }
 
-// add adds to a sum what a kustomization says, and what it names.
-func (l *loader) add(sum hash.Hash, b kustomization) {
-	text, err := json.Marshal(b.k)
-	fmt.Fprintf(sum, "%s %v %d %s\n", b.file, err, len(text), text)
-	file := func(value string) {
-		if r := l.resources[path.Join(b.dir, value)]; r != nil {
-			sum.Write(r.sum[:])
-		}
-		if raw, ok := l.raws[path.Join(b.dir, value)]; ok && value != "" {
-			fmt.Fprintf(sum, "%d %s\n", len(raw), raw)
+// named are the files that a kustomization names beside directories.
+func (b *kustomization) named() (files []string) {
+	add := func(value string) {
+		if value != "" {
+			files = append(files, path.Join(b.dir, value))
 		}
 	}
 	for _, r := range b.k.Resources {
-		file(r)
+		add(r)
 	}
 	for _, p := range b.k.Patches {
-		file(p.Path)
+		add(p.Path)
 	}
 	for _, r := range b.k.Replacements {
-		file(r.Path)
+		add(r.Path)
 	}
 	sources := func(kv types.KvPairSources) {
 		for _, s := range kv.EnvSources {
-			file(s)
+			add(s)
 		}
 		for _, s := range kv.FileSources {
 			_, name, _ := strings.Cut(s, "=")
-			file(name)
+			add(name)
 		}
 	}
 	for _, g := range b.k.ConfigMapGenerator {
@@ -228,4 +226,66 @@ func (l *loader) add(sum hash.Hash, b kustomization) {
 	for _, g := range b.k.SecretGenerator {
 		sources(g.KvPairSources)
 	}
+	return files
+}
+
+// add adds to a sum what a kustomization says, and what it names.
+func (l *loader) add(sum hash.Hash, b *kustomization) {
+	text, err := json.Marshal(b.k)
+	fmt.Fprintf(sum, "%s %v %d %s\n", b.file, err, len(text), text)
+	for _, file := range b.named() {
+		if r := l.resources[file]; r != nil {
+			sum.Write(r.sum[:])
+		}
+		if raw, ok := l.raws[file]; ok {
+			fmt.Fprintf(sum, "%d %s\n", len(raw), raw)
+		}
+	}
+}
+
+// memory is a file system with all that the part is built of. With another, that
+// one says what its directory's kustomization says.
+func (p *part) memory(other *kustomization) (filesys.FileSystem, error) {
+	l, memory := p.ties.l, filesys.MakeFsInMemory()
+	err := memory.WriteFile(fieldsFile, []byte(fieldSpecs))
+	for i := range p.kustomizations {
+		b := &p.kustomizations[i]
+		for _, file := range b.named() {
+			if r := l.resources[file]; r != nil {
+				err = errors.Join(err, memory.WriteFile(path.Join(root, file), r.text))
+			}
+			if raw, ok := l.raws[file]; ok {
+				err = errors.Join(err, memory.WriteFile(path.Join(root, file), raw))
+			}
+		}
+		k := b.k
+		if other != nil && other.file == b.file {
+			k = p.filter(other, other.k)
+			k.BuildMetadata = b.k.BuildMetadata
+		}
+		text, failed := sigsyaml.Marshal(k)
+		err = errors.Join(err, failed, memory.WriteFile(path.Join(root, b.file), text))
+	}
+	return memory, err
+}
+
+// build builds the part in a directory.
+func (p *part) build(dir string, other *kustomization) (out *built, err error) {
+	memory, err := p.memory(other)
+	if err != nil {
+		return nil, err
+	}
+	err = global.do(func() error {
+		resources, err := kustomize(memory, path.Join(root, dir))
+		if err != nil {
+			return err
+		}
+		names, err := settle(resources, p.ties.l.affixed())
+		if err != nil {
+			return err
+		}
+		out = &built{resources: resources, names: names}
+		return nil
+	})
+	return out, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/kustomize/api/builtins" //nolint:staticcheck // there until a version 1 of the API, which may bring another home
@@ -26,7 +27,8 @@ type Patch struct {
 	names   *types.SelectorRegex
 	plugin  resmap.TransformerPlugin
 	helpers *resmap.PluginHelpers
-	secrets secrets // of the patch's text
+	secrets secrets    // of the patch's text
+	mu      sync.Mutex // held by Apply: plugins keep state
 }
 
 // NewPatch makes a patch of its text, a strategic merge patch or a list of JSON
@@ -83,6 +85,8 @@ func (p *Patch) Selects(ref plumbline.Ref, version string) bool {
 // Apply patches the JSON of an object; selected is false for one that is not the
 // target. An error says why the patch does not apply.
 func (p *Patch) Apply(body []byte) (out []byte, selected bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err = global.do(func() error {
 		r, err := p.helpers.ResmapFactory().RF().FromBytes(encode.ForYAML(body))
 		if err != nil {

@@ -3,7 +3,6 @@ package overlay
 import (
 	"bytes"
 	"crypto/sha256"
-	"path"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 type built struct {
 	resources []*resource.Resource // until they are written out
 	objects   []object
+	bytes     int // of their text
 	names     *renames
 	followed  bool // names were followed
 }
@@ -30,56 +30,55 @@ type round struct {
 	parts []*part
 	built []*built // by part; nil where it failed
 
-	finishing errgroup.Group
 	bytes     atomic.Int64 // of all objects
 	limit     int
 	surprised bool // a name changed that nobody thought would
 }
 
-// build builds the parts that are not known.
+// build builds the parts that are not known, on all cores.
 func (r *round) build(known map[[sha256.Size]byte]*built) error {
-	r.finishing.SetLimit(runtime.GOMAXPROCS(0))
-	blamed := attempt{l: r.l, errs: map[*part]error{}}
+	errs := make([]error, len(r.parts))
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
 	for i, p := range r.parts {
 		if r.built[i] = known[p.sum]; r.built[i] != nil {
-			for _, o := range r.built[i].objects {
-				r.bytes.Add(int64(len(o.text)))
-			}
+			r.bytes.Add(int64(r.built[i].bytes))
 			continue
 		}
-		out, err := r.one(p)
-		if r.l.stopped() != nil || r.tooLarge() {
-			break
-		}
+		all.Go(func() error {
+			if r.l.stopped() != nil || r.tooLarge() {
+				return nil
+			}
+			out, err := p.build(r.l.root, nil)
+			if err == nil && !r.t.renames {
+				err = r.finish(out)
+			}
+			if errs[i] = err; err == nil {
+				r.built[i] = out
+			}
+			return nil
+		})
+	}
+	_ = all.Wait() // they are in errs
+	a := attempt{l: r.l, errs: map[*part]error{}}
+	for i, err := range errs {
 		if err != nil {
-			blamed.errs[p] = err
-			blamed.parts = append(blamed.parts, p)
-			continue
-		}
-		r.built[i] = out
-		if !r.t.renames {
-			if err := r.finish(out); err != nil {
-				return err
-			}
+			a.errs[r.parts[i]] = err
+			a.parts = append(a.parts, r.parts[i])
 		}
 	}
 	switch {
+	case r.l.stopped() != nil:
+		return r.l.stopped()
 	case r.tooLarge():
 		return r.l.tooLarge()
-	case len(blamed.parts) > 0:
-		return blamed.explain()
+	case len(a.parts) > 0:
+		return a.explain()
 	}
 	return nil
 }
 
 func (r *round) tooLarge() bool { return r.bytes.Load() > int64(r.limit) }
-
-func (r *round) one(p *part) (*built, error) {
-	if err := r.l.writeAll(p); err != nil {
-		return nil, err
-	}
-	return r.l.run(r.l.root)
-}
 
 // follow lets what refers to services and secrets follow their names, over all
 // parts. A part that is known, and would be another for it, is built again.
@@ -97,7 +96,7 @@ func (r *round) follow() error {
 	all := merged(names)
 	for i, b := range r.built {
 		if b.resources == nil && (changed && !b.followed && b.names.refers || b.names.stale(all)) {
-			again, err := r.one(r.parts[i])
+			again, err := r.parts[i].build(r.l.root, nil)
 			if err != nil {
 				return r.l.explain(err, plumbline.Origin{Path: r.l.file})
 			}
@@ -112,14 +111,21 @@ func (r *round) follow() error {
 		}
 		return r.l.explain(err, at)
 	}
+	return r.finishAll(changed)
+}
+
+// finishAll finishes what waited for names.
+func (r *round) finishAll(followed bool) error {
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
 	for _, b := range r.built {
-		if b.resources == nil {
-			continue
+		if b.resources != nil {
+			b.followed = followed
+			all.Go(func() error { return r.finish(b) })
 		}
-		b.followed = changed
-		if err := r.finish(b); err != nil {
-			return err
-		}
+	}
+	if err := all.Wait(); err != nil {
+		return r.l.explain(err, plumbline.Origin{Path: r.l.file})
 	}
 	if r.tooLarge() {
 		return r.l.tooLarge()
@@ -127,62 +133,32 @@ func (r *round) follow() error {
 	return nil
 }
 
-// finish makes of what kustomize built what a Renderer takes. The text is
-// written while other parts are built.
+// finish makes of what kustomize built what a Renderer takes.
 func (r *round) finish(b *built) error {
-	b.objects = make([]object, len(b.resources))
-	nodes := make([]*yaml.Node, len(b.resources))
+	b.objects = make([]object, 0, len(b.resources))
 	err := global.do(func() error {
-		for i, from := range b.resources {
-			var err error
-			if b.objects[i], err = tellSource(from, r.l.root); err != nil {
+		var text bytes.Buffer
+		for _, from := range b.resources {
+			o, err := tellSource(from, r.l.root)
+			if err != nil {
 				return err
 			}
-			b.objects[i].id, nodes[i] = from.CurId(), from.YNode()
-		}
-		return nil
-	})
-	if err != nil {
-		return r.l.explain(err, plumbline.Origin{Path: r.l.file})
-	}
-	b.resources, b.names.referrers = nil, nil
-	r.finishing.Go(func() error {
-		var text bytes.Buffer
-		for i, n := range nodes {
 			text.Reset()
 			e := yaml.NewEncoder(&text)
 			e.SetIndent(2)
-			if err := e.Encode(n); err != nil {
-				return r.l.explain(err, plumbline.Origin{Path: path.Join(r.l.root, b.objects[i].path)})
+			if err := e.Encode(from.YNode()); err != nil {
+				return err
 			}
+			o.id, o.text = from.CurId(), bytes.Clone(text.Bytes())
+			b.objects, b.bytes = append(b.objects, o), b.bytes+text.Len()
 			if r.bytes.Add(int64(text.Len())) > int64(r.limit) {
 				return nil // said by who waits
 			}
-			b.objects[i].text = bytes.Clone(text.Bytes())
 		}
 		return nil
 	})
-	return nil
-}
-
-// run builds what lies in memory at dir.
-func (l *loader) run(dir string) (out *built, err error) {
-	err = global.do(func() error {
-		resources, err := kustomize(l.memory, path.Join(root, dir))
-		if err != nil {
-			return err
-		}
-		names, err := settle(resources, l.affixed())
-		if err != nil {
-			return err
-		}
-		out = &built{resources: resources, names: names}
-		if out.resources == nil {
-			out.resources = []*resource.Resource{}
-		}
-		return nil
-	})
-	return out, err
+	b.resources, b.names.referrers = nil, nil
+	return err
 }
 
 // affixed tells whether any kustomization puts something before or after names.
