@@ -255,7 +255,7 @@ func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects 
 		r.rec.Deletes = d.History
 	}
 	r.recordDirty = true
-	return r.save(ctx, false)
+	return r.saveBy(ctx, r.o.Store.Plan)
 }
 
 func entryOf(o *plumbline.Object) state.Entry {
@@ -275,6 +275,18 @@ func (r *Reconciler) save(ctx context.Context, soft bool) error {
 	if r.o.ReadOnly || (!must && !r.recordDirty && !(soft && may)) {
 		return nil
 	}
+	err := r.saveBy(ctx, func(ctx context.Context, inv *state.Inventory, rec *state.Record) error {
+		return r.o.Store.Save(ctx, inv, rec, soft)
+	})
+	if err == nil {
+		r.healDirty = r.healDirty && !soft
+	}
+	return err
+}
+
+// saveBy brings the record up to date and writes it with the inventory, in the
+// way of write.
+func (r *Reconciler) saveBy(ctx context.Context, write func(context.Context, *state.Inventory, *state.Record) error) error {
 	var err error
 	if r.rec.Outbox, err = json.Marshal(r.o.Outbox); err != nil {
 		return &plumbline.Error{Op: "write record", Kind: plumbline.KindInternal, Err: fmt.Errorf("encode outbox: %w", err)}
@@ -287,14 +299,13 @@ func (r *Reconciler) save(ctx context.Context, soft bool) error {
 	// another resourceVersion. So once begun it is finished, also at a stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if err := r.o.Store.Save(ctx, r.inv, &r.rec, soft); err != nil {
+	if err := write(ctx, r.inv, &r.rec); err != nil {
 		if errors.Is(err, state.ErrTaken) {
 			r.taken = err
 		}
 		return err
 	}
 	r.recordDirty = false
-	r.healDirty = r.healDirty && !soft
 	r.saved = r.o.Now()
 	return nil
 }

@@ -90,7 +90,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 				w.sent()
 				w.commit(map[string]string{"settings.yaml": settingsIs("green"), "token.yaml": tokenFile, "new.yaml": configMap("new", "1")})
 				if !w.killedAt(n, reach) {
-					if n < 8 {
+					if n < 7 {
 						t.Errorf("the run had %d writes only", n)
 					}
 					return

@@ -88,7 +88,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{"the first apply", func() {}, []string{
 			"GET configmaps settings", "GET secrets token", "PATCH configmaps settings", "PATCH secrets token",
-			"CREATE configmaps plumbline-inventory-ENV-shop", "CREATE configmaps plumbline-inventory-ENV", inventory, record,
+			"CREATE configmaps plumbline-inventory-ENV", "CREATE configmaps plumbline-inventory-ENV-shop", record,
 		}},
 		{"an unrelated file", func() { files["README.yaml"] = "# nothing\n" }, []string{record}},
 		{"a comment", func() { files["settings.yaml"] = "# a comment\n" + settingsIs("blue") }, []string{record}},
@@ -97,10 +97,10 @@ func TestRequests(t *testing.T) {
 			delete(files, "settings.yaml")
 		}, []string{record}},
 		{"an object changed", func() { files["moved/settings.yaml"] = settingsIs("green") }, []string{
-			"PATCH configmaps settings", inventory, record, inventory, record,
+			"PATCH configmaps settings", record, inventory, record,
 		}},
 		{"an object added", func() { files["extra.yaml"] = extraFile }, []string{
-			"GET configmaps extra", "PATCH configmaps extra", inventory, record, inventory, record,
+			"GET configmaps extra", "PATCH configmaps extra", record, inventory, record,
 		}},
 		{"an object removed", func() { delete(files, "extra.yaml") }, []string{
 			"DELETE configmaps extra", record, inventory, record,

@@ -2,44 +2,60 @@ package reconciler_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
-// TestLostAnswerOfASave loses the answer to a write of the inventory: what
-// stands there is not what the process thinks, until it has read it again.
+// TestLostAnswerOfASave loses the answer to a write of the inventory, of what is
+// planned and of the result: what stands there is not what the process thinks,
+// until it, or the next, has read it again.
 func TestLostAnswerOfASave(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
-	w.sent()
-	var lose sync.Once
-	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
-		resp, err := send()
-		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "-shop") {
-			lose.Do(func() {
-				if err == nil {
-					_ = resp.Body.Close()
+	for _, c := range []struct {
+		name, suffix string
+		next         []string // what the next process writes
+	}{{"plan", "", nil}, {"result", "-shop", []string{"UPDATE configmaps plumbline-inventory-ENV"}}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+			w.sent()
+			var lose sync.Once
+			w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+				resp, err := send()
+				if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/plumbline-inventory-"+w.env+c.suffix) {
+					lose.Do(func() {
+						if err == nil {
+							_ = resp.Body.Close()
+						}
+						resp, err = nil, errKilled
+					})
 				}
-				resp, err = nil, errKilled
-			})
-		}
-		return resp, err
+				return resp, err
+			}
+			p := w.start()
+			sha := w.commit(map[string]string{"settings.yaml": settingsIs("green")})
+			w.synced(sha)
+			p.stop()
+			if err := p.r.Save(t.Context()); err != nil && !(c.name == "result" && errors.Is(err, state.ErrTaken)) {
+				t.Error(err)
+			}
+			w.between = nil
+			if diff := cmp.Diff(c.next, w.sent()); diff != "" {
+				t.Errorf("the next process (-want +got):\n%s", diff)
+			}
+			w.converged("after a lost answer", map[string]string{"settings": "green"})
+		})
 	}
-	p := w.start()
-	sha := w.commit(map[string]string{"settings.yaml": settingsIs("green")})
-	w.synced(sha)
-	p.stop()
-	if err := p.r.Save(t.Context()); err != nil {
-		t.Error(err)
-	}
-	w.between = nil
-	w.converged("after a lost answer", map[string]string{"settings": "green"})
 }
 
 // TestStop stops a process in the middle of a request: discovery ends with it, a

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,8 @@ const maxDecoded = 64 << 20
 // wireShard is the JSON form of a shard. Field sets are listed once, entries
 // point at them.
 type wireShard struct {
+	// Plan is the last one when it was written, or that it is: see Store.Plan.
+	Plan    string      `json:"plan,omitempty"`
 	Sets    []string    `json:"sets,omitempty"`
 	Entries []wireEntry `json:"entries"`
 }
@@ -31,6 +34,7 @@ type wireEntry struct {
 	Namespace string           `json:"ns,omitempty"`
 	Name      string           `json:"n"`
 	Version   string           `json:"v"`
+	Project   string           `json:"p,omitempty"` // where it is not that of the shard
 	Service   string           `json:"s,omitempty"`
 	Origin    plumbline.Origin `json:"o,omitzero"`
 	Checksum  string           `json:"c,omitempty"`
@@ -45,8 +49,23 @@ type wireRecord struct {
 	Set int `json:"set"`
 }
 
-func encodeShard(entries []Entry) ([]byte, error) {
-	w := wireShard{Entries: make([]wireEntry, 0, len(entries))}
+// encodePlan encodes entries of any projects; nil for none.
+func encodePlan(entries []Entry, plan string) ([]byte, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	w := wireOf(entries, plan)
+	for i := range entries {
+		w.Entries[i].Project = entries[i].Project
+	}
+	return pack(w)
+}
+
+// encodeShard encodes entries of one project, which the ConfigMap says.
+func encodeShard(entries []Entry, plan string) ([]byte, error) { return pack(wireOf(entries, plan)) }
+
+func wireOf(entries []Entry, plan string) wireShard {
+	w := wireShard{Plan: plan, Entries: make([]wireEntry, 0, len(entries))}
 	sets := map[drift.FieldSet]int{}
 	for _, e := range entries {
 		we := wireEntry{
@@ -64,29 +83,29 @@ func encodeShard(entries []Entry) ([]byte, error) {
 		}
 		w.Entries = append(w.Entries, we)
 	}
-	return pack(w)
+	return w
 }
 
-func decodeShard(data []byte, project string) ([]Entry, error) {
+func decodeShard(data []byte, project string) (entries []Entry, plan string, err error) {
 	var w wireShard
 	if err := unpack(data, &w); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	out := make([]Entry, 0, len(w.Entries))
 	texts := shared{}
 	for _, we := range w.Entries {
 		e := Entry{
 			Ref:     plumbline.Ref{Group: texts.one(we.Group), Kind: texts.one(we.Kind), Namespace: texts.one(we.Namespace), Name: we.Name},
-			Version: texts.one(we.Version), Project: project, Service: texts.one(we.Service), Origin: we.Origin,
+			Version: texts.one(we.Version), Project: texts.one(cmp.Or(we.Project, project)), Service: texts.one(we.Service), Origin: we.Origin,
 			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep, Shared: we.Shared,
 		}
 		e.Origin.Path = texts.one(e.Origin.Path)
 		if e.Ref.Kind == "" || e.Ref.Name == "" {
-			return nil, fmt.Errorf("read inventory: an entry has no kind or no name")
+			return nil, "", fmt.Errorf("read inventory: an entry has no kind or no name")
 		}
 		if we.Verified != nil {
 			if we.Verified.Set < 0 || we.Verified.Set >= len(w.Sets) {
-				return nil, fmt.Errorf("read inventory: %s points at field set %d of %d", e.Ref, we.Verified.Set, len(w.Sets))
+				return nil, "", fmt.Errorf("read inventory: %s points at field set %d of %d", e.Ref, we.Verified.Set, len(w.Sets))
 			}
 			e.Verified = we.Verified.Record
 			if e.Verified.UID == e.UID {
@@ -97,7 +116,7 @@ func decodeShard(data []byte, project string) ([]Entry, error) {
 		}
 		out = append(out, e)
 	}
-	return out, nil
+	return out, w.Plan, nil
 }
 
 // shared are texts that many entries hold: decoded, each has its own.

@@ -18,6 +18,10 @@ const (
 	fullShard = 512       // entries, on average
 	maxShard  = 700 << 10 // bytes, encoded; the API server takes 1 MiB
 	maxShards = 1 << 12
+
+	// maxPlanned is for what is planned, in bytes, encoded. It is in one ConfigMap
+	// with a shard and the record.
+	maxPlanned = 256 << 10
 )
 
 // group is what stays together: the objects of a service, or one object that is
@@ -66,7 +70,7 @@ func (s *Store) layout(inv *Inventory, project string, due func(shard, n int) bo
 	}
 	for {
 		all := n != before.n || before.anew
-		out, fits, err := inv.encode(project, n, func(shard int) bool { return all || due(shard, n) })
+		out, fits, err := inv.encode(project, n, s.plan, func(shard int) bool { return all || due(shard, n) })
 		out.all = all
 		if err != nil || fits {
 			return out, err
@@ -79,7 +83,7 @@ func (s *Store) layout(inv *Inventory, project string, due func(shard, n int) bo
 
 // encode encodes those shards of a project, of n, that are wanted, and tells
 // whether each fits into a ConfigMap.
-func (inv *Inventory) encode(project string, n int, wanted func(shard int) bool) (out layout, fits bool, err error) {
+func (inv *Inventory) encode(project string, n int, plan string, wanted func(shard int) bool) (out layout, fits bool, err error) {
 	out = layout{n: n, encoded: map[int][]byte{}}
 	content := map[int][]Entry{}
 	for i := range n {
@@ -101,7 +105,7 @@ func (inv *Inventory) encode(project string, n int, wanted func(shard int) bool)
 	}
 	for i, list := range content {
 		slices.SortFunc(list, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
-		if out.encoded[i], err = encodeShard(list); err != nil {
+		if out.encoded[i], err = encodeShard(list, plan); err != nil {
 			return out, false, err
 		}
 		if len(out.encoded[i]) > maxShard {
@@ -109,6 +113,23 @@ func (inv *Inventory) encode(project string, n int, wanted func(shard int) bool)
 		}
 	}
 	return out, true, nil
+}
+
+// unsaved are the entries of projects in groups whose shard must be written,
+// sorted.
+func (inv *Inventory) unsaved() []Entry {
+	var out []Entry
+	for g := range inv.dirty {
+		if g.project == "" {
+			continue
+		}
+		for _, ref := range inv.groups[g.project][g.sum] {
+			e, _ := inv.Get(ref)
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return a.Ref.Compare(b.Ref) })
+	return out
 }
 
 // members are the objects of the groups of one project.
@@ -145,6 +166,7 @@ func (inv *Inventory) written(project string, n, shard int) {
 // shard is what one ConfigMap holds.
 type shard struct {
 	index   int
+	plan    string // the last before it was written
 	entries []Entry
 }
 
@@ -162,6 +184,12 @@ func (s *Store) index(project, name string) int {
 		return -1
 	}
 	return i - 1
+}
+
+// holds tells whether a shard that was written after a plan holds the result of
+// what was planned for a group.
+func (d sharding) holds(g group, plan string, shards []shard) bool {
+	return slices.ContainsFunc(shards, func(s shard) bool { return s.index == g.shard(d.n) && s.plan == plan })
 }
 
 // gather is the entries of a project's shards. Where a process was killed while

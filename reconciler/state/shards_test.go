@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
 )
 
 // writes holds ConfigMaps in memory, notes those that are written, and fails the
@@ -187,7 +188,13 @@ func TestSavesThatBreakOff(t *testing.T) {
 				}
 			}
 			w.names, w.failAt = nil, rapid.IntRange(0, 6).Draw(t, "fails at")
-			err := s.Save(context.WithoutCancel(t.Context()), inv, nil, true)
+			plan := rapid.Bool().Draw(t, "plan")
+			var err error
+			if plan {
+				err = s.Plan(context.WithoutCancel(t.Context()), inv, &Record{})
+			} else {
+				err = s.Save(context.WithoutCancel(t.Context()), inv, &Record{}, true)
+			}
 			w.failAt = 0
 			l, loadErr := New(w, "prod").Load(context.WithoutCancel(t.Context()))
 			if loadErr != nil || l.Damaged != nil {
@@ -209,12 +216,64 @@ func TestSavesThatBreakOff(t *testing.T) {
 				}
 				continue
 			}
+			if plan { // what was struck out may still be there
+				if len(w.names) > 1 {
+					t.Fatalf("a plan wrote %v", w.names)
+				}
+				for ref := range l.Inventory.Entries().All() {
+					if _, ok := inv.Get(ref); !ok {
+						l.Inventory.Drop(ref)
+					}
+				}
+			}
 			if diff := cmp.Diff(entriesOf(inv), entriesOf(l.Inventory), byFields); diff != "" {
 				t.Fatalf("(-kept +read)\n%s", diff)
 			}
 			saved = refsOf(inv)
 		}
 	})
+}
+
+// TestPlan counts what is written before and after objects are, of a small
+// inventory and of one whose plan is too large for one ConfigMap.
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		services, room int
+		plan, result   int // ConfigMaps
+	}{{1, maxPlanned, 1, 2}, {5000, maxPlanned, 1, 65}, {1000, 64, 17, 17}} {
+		w := newWrites()
+		s, inv, rec := New(w, "prod"), NewInventory(), &Record{Run: 1}
+		s.room = c.room
+		for i := range c.services {
+			for o := range 6 {
+				e := serviceEntry(i, o)
+				e.Checksum, e.UID, e.Verified = "", "", drift.Record{}
+				inv.Put(e)
+			}
+		}
+		if err := s.Plan(t.Context(), inv, rec); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.names) != c.plan {
+			t.Errorf("%d services: the plan is %d writes, want %d", c.services, len(w.names), c.plan)
+		}
+		w.names = nil
+		for i := range c.services {
+			for o := range 6 {
+				inv.Put(serviceEntry(i, o))
+			}
+		}
+		if err := s.Save(t.Context(), inv, rec, false); err != nil {
+			t.Fatal(err)
+		}
+		if len(w.names) != c.result {
+			t.Errorf("%d services: the result is %d writes, want %d", c.services, len(w.names), c.result)
+		}
+		if len(w.held["plumbline-inventory-prod"].BinaryData[keyPlanned]) != 0 {
+			t.Errorf("%d services: the plan is kept", c.services)
+		}
+	}
 }
 
 func refsOf(inv *Inventory) map[plumbline.Ref]bool {

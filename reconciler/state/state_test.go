@@ -31,11 +31,11 @@ func TestShardRoundTrip(t *testing.T) {
 	t.Parallel()
 	planned := Entry{Ref: plumbline.Ref{Kind: "Secret", Namespace: "shop", Name: "token"}, Version: "v1", Project: "shop"}
 	want := []Entry{entry(0), entry(1), entry(2), entry(3), planned}
-	data, err := encodeShard(want)
+	data, err := encodeShard(want, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeShard(data, "shop")
+	got, _, err := decodeShard(data, "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestShardRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Fields" }, byFields)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	again, err := encodeShard(got)
+	again, err := encodeShard(got, "")
 	if err != nil || !bytes.Equal(data, again) {
 		t.Errorf("the same entries encode to other bytes, or not: %v", err)
 	}
@@ -69,7 +69,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{packed(wireShard{Entries: []wireEntry{{Kind: "Secret"}}}), "read inventory: an entry has no kind or no name"},
 		{packed(wireShard{Entries: []wireEntry{{Kind: "Secret", Name: "x", Verified: &wireRecord{Set: 1}}}}), "read inventory: Secret x points at field set 1 of 0"},
 	} {
-		if _, err := decodeShard(c.data, ""); err == nil || err.Error() != c.want {
+		if _, _, err := decodeShard(c.data, ""); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
@@ -127,7 +127,7 @@ func TestServicesCountsEachOnce(t *testing.T) {
 // accepted survives a round trip.
 func FuzzDecodeShard(f *testing.F) {
 	for _, entries := range [][]Entry{nil, {entry(0)}, {entry(1), entry(2)}} {
-		data, err := encodeShard(entries)
+		data, err := encodeShard(entries, "")
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -136,15 +136,15 @@ func FuzzDecodeShard(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{format})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := decodeShard(data, "shop")
+		entries, _, err := decodeShard(data, "shop")
 		if err != nil {
 			return
 		}
-		again, err := encodeShard(entries)
+		again, err := encodeShard(entries, "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := decodeShard(again, "shop")
+		back, _, err := decodeShard(again, "shop")
 		if err != nil || len(back) != len(entries) {
 			t.Fatalf("%d entries became %d: %v", len(entries), len(back), err)
 		}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,6 +27,7 @@ const (
 
 	keyRecord  = "record"
 	keyEntries = "entries"
+	keyPlanned = "planned" // beside the record: see Plan
 )
 
 // Store keeps the state of one environment. It is not safe for concurrent use:
@@ -36,13 +38,16 @@ type Store struct {
 	versions    map[string]string // resourceVersion by ConfigMap name
 	shards      map[string]sharding
 	full        int    // entries of a full shard
+	room        int    // bytes for what is planned
 	record      []byte // as it was last read or written
+	planned     []byte // to be written with it; nil for nothing
+	plan        string // names the last plan
 }
 
 // New makes a Store on the ConfigMaps of Plumbline's namespace; it sends
 // nothing.
 func New(client corev1client.ConfigMapInterface, environment string) *Store {
-	return &Store{client: client, environment: environment, versions: map[string]string{}, shards: map[string]sharding{}, full: fullShard}
+	return &Store{client: client, environment: environment, versions: map[string]string{}, shards: map[string]sharding{}, full: fullShard, room: maxPlanned}
 }
 
 // Name of the ConfigMap of a project's shard; project "" is for the environment
@@ -86,6 +91,8 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 	clear(s.versions)
 	clear(s.shards)
 	var damaged []error
+	var planned []Entry
+	s.plan = ""
 	read := map[string][]shard{}
 	for i := range list.Items {
 		cm := &list.Items[i]
@@ -99,11 +106,17 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 				out.Found = true
 			}
 		}
-		entries, err := decodeShard(cm.BinaryData[keyEntries], project)
+		if data, ok := cm.BinaryData[keyPlanned]; ok {
+			var err error
+			if planned, s.plan, err = decodeShard(data, ""); err != nil {
+				damaged = append(damaged, fmt.Errorf("ConfigMap %s: %w", cm.Name, err))
+			}
+		}
+		entries, plan, err := decodeShard(cm.BinaryData[keyEntries], project)
 		if err != nil {
 			damaged = append(damaged, fmt.Errorf("ConfigMap %s: %w", cm.Name, err))
 		}
-		read[project] = append(read[project], shard{s.index(project, cm.Name), entries})
+		read[project] = append(read[project], shard{s.index(project, cm.Name), plan, entries})
 	}
 	damaged = append(damaged, s.missing(out.Record.Shards)...)
 	var all []Entry
@@ -112,9 +125,37 @@ func (s *Store) Load(ctx context.Context) (Loaded, error) {
 		s.shards[project] = divided
 		all = append(all, entries...)
 	}
-	out.Inventory = inventoryOf(all)
+	planned = slices.DeleteFunc(planned, func(e Entry) bool {
+		return s.shards[e.Project].holds(groupOf(&e), s.plan, read[e.Project])
+	})
+	out.Inventory = inventoryOf(append(all, planned...)) // what was planned last counts
+	for i := range planned {
+		out.Inventory.dirty[groupOf(&planned[i])] = true // it is in no shard yet
+	}
 	out.Damaged = errors.Join(damaged...)
 	return out, nil
+}
+
+// Plan puts on record what must not be lost once objects are written: all of inv
+// that no shard holds yet, in one request, beside the record. The next Save puts
+// it into its shards. What is too large for that is saved as by Save.
+func (s *Store) Plan(ctx context.Context, inv *Inventory, rec *Record) error {
+	s.plan = rand.Text()
+	planned, err := encodePlan(inv.unsaved(), s.plan)
+	if err != nil {
+		return &plumbline.Error{Op: "write inventory", Kind: plumbline.KindInternal, Err: err}
+	}
+	if len(planned) > s.room {
+		return s.Save(ctx, inv, rec, false)
+	}
+	s.planned = planned
+	own := map[group]bool{}
+	for g := range inv.dirty {
+		if g.project == "" {
+			own[g] = true
+		}
+	}
+	return s.saveProject(ctx, inv, "", own, rec)
 }
 
 // Save writes the shards of inv that must be written, and with soft those that
@@ -147,6 +188,7 @@ func (s *Store) Save(ctx context.Context, inv *Inventory, rec *Record, soft bool
 		}
 	}
 	if len(own) > 0 || rec != nil {
+		s.planned = nil // all of it is in its shard now
 		return s.saveProject(ctx, inv, "", own, rec)
 	}
 	return nil
@@ -184,6 +226,9 @@ func (s *Store) saveProject(ctx context.Context, inv *Inventory, project string,
 		binary := map[string][]byte{keyEntries: data}
 		if project == "" && i == 0 {
 			binary[keyRecord] = s.record
+			if s.planned != nil {
+				binary[keyPlanned] = s.planned
+			}
 		}
 		if err := s.put(ctx, s.name(project, i), project, binary); err != nil {
 			return err
