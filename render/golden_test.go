@@ -18,6 +18,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/archive"
 	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
 )
@@ -29,17 +30,7 @@ func TestGolden(t *testing.T) {
 	for _, c := range golden.Cases(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			archive := c.Archive
-			got := renderArchive(t, c)
-			if os.Getenv("UPDATE") != "" {
-				if err := os.WriteFile(c.Path, txtar.Format(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(archive)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("UPDATE=1 rewrites (-file +got)\n%s", diff)
-			}
+			archive.Compare(t, c.Path, c.Archive, renderArchive(t, c))
 		})
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,6 +17,7 @@ import (
 	kyaml "sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/archive"
 )
 
 // Each archive holds policies (policy*.yaml), a choice of built-in rules
@@ -26,35 +25,9 @@ import (
 // of rules that are wrong, or "out/violations". UPDATE=1 rewrites them.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := &txtar.Archive{Comment: archive.Comment}
-			for _, f := range archive.Files {
-				if !strings.HasPrefix(f.Name, "out/") {
-					got.Files = append(got.Files, f)
-				}
-			}
-			got.Files = append(got.Files, outcome(t, archive))
-			if os.Getenv("UPDATE") != "" {
-				if err := os.WriteFile(file, txtar.Format(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(archive)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("UPDATE=1 rewrites (-file +got)\n%s", diff)
-			}
-		})
-	}
+	archive.Play(t, "testdata/*.txtar", []string{"out/"}, func(t *testing.T, in *txtar.Archive) []txtar.File {
+		return []txtar.File{outcome(t, in)}
+	})
 }
 
 func outcome(t *testing.T, archive *txtar.Archive) txtar.File {

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/archive"
 	"github.com/plumbline-dev/plumbline/fixtures/golden"
 	"github.com/plumbline-dev/plumbline/render"
 	"github.com/plumbline-dev/plumbline/render/definition"
@@ -27,43 +28,20 @@ import (
 // option. UPDATE=1 rewrites them.
 func TestImport(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no archives: %v", err)
-	}
-	for _, p := range paths {
-		t.Run(filepath.Base(p), func(t *testing.T) {
-			t.Parallel()
-			archive, err := txtar.ParseFile(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var o importer.Options
-			o.Adopt = strings.Contains(string(archive.Comment), "\nadopt\n")
-			if strings.Contains(string(archive.Comment), "\nform: space-cloud\n") {
-				o.Form = definition.FormSpaceCloud
-			}
-			got, in := &txtar.Archive{Comment: archive.Comment}, []importer.File{}
-			for _, f := range archive.Files {
-				if !strings.HasPrefix(f.Name, "out/") {
-					got.Files = append(got.Files, f)
-					in = append(in, importer.File{Path: f.Name, Text: f.Data})
-				}
-			}
-			res := importer.Import(in, o)
-			got.Files = append(got.Files, report(res)...)
-			if os.Getenv("UPDATE") != "" {
-				if err := os.WriteFile(p, txtar.Format(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(txtar.Format(archive)), string(txtar.Format(got))); diff != "" {
-				t.Errorf("UPDATE=1 rewrites (-file +got)\n%s", diff)
-			}
-			fixPoint(t, res.Files, o)
-		})
-	}
+	archive.Play(t, "testdata/*.txtar", []string{"out/"}, func(t *testing.T, a *txtar.Archive) []txtar.File {
+		var o importer.Options
+		o.Adopt = strings.Contains(string(a.Comment), "\nadopt\n")
+		if strings.Contains(string(a.Comment), "\nform: space-cloud\n") {
+			o.Form = definition.FormSpaceCloud
+		}
+		var in []importer.File
+		for _, f := range a.Files {
+			in = append(in, importer.File{Path: f.Name, Text: f.Data})
+		}
+		res := importer.Import(in, o)
+		fixPoint(t, res.Files, o)
+		return report(res)
+	})
 }
 
 // report is a result as sections of an archive.

@@ -14,12 +14,12 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/archive"
 	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
@@ -28,68 +28,33 @@ import (
 // "err" the error, one line a problem. UPDATE=1 rewrites the three.
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			testArchive(t, file)
-		})
-	}
+	archive.Play(t, "testdata/*.txtar", []string{"out", "read", "err"}, build)
 }
 
-func testArchive(t *testing.T, file string) {
-	archive, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _, _ := strings.Cut(string(archive.Comment), "\n")
+func build(t *testing.T, in *txtar.Archive) []txtar.File {
+	first, _, _ := strings.Cut(string(in.Comment), "\n")
 	dir, ok := strings.CutPrefix(first, "build: ")
 	if !ok {
 		t.Fatal("the comment does not begin with \"build: \"")
 	}
 	repo := &recorder{fs: fstest.MapFS{}}
-	want := map[string]string{}
-	golden := txtar.Archive{Comment: archive.Comment}
-	for _, f := range archive.Files {
-		switch f.Name {
-		case "out", "err", "read":
-			want[f.Name] = string(f.Data)
-		default:
-			repo.fs[f.Name] = &fstest.MapFile{Data: f.Data}
-			golden.Files = append(golden.Files, f)
-		}
+	for _, f := range in.Files {
+		repo.fs[f.Name] = &fstest.MapFile{Data: f.Data}
 	}
-	got := map[string]string{}
 	out, err := Build(t.Context(), repo, dir, convertForTest)
-	if err != nil {
-		got["err"] = err.Error() + "\n"
-	} else {
-		got["out"] = string(out)
-		got["read"] = strings.Join(repo.files(), "\n") + "\n"
-	}
-	if os.Getenv("UPDATE") != "" {
-		for _, name := range []string{"err", "out", "read"} {
-			if got[name] != "" {
-				golden.Files = append(golden.Files, txtar.File{Name: name, Data: []byte(got[name])})
-			}
+	if err == nil {
+		return []txtar.File{
+			{Name: "out", Data: out},
+			{Name: "read", Data: []byte(strings.Join(repo.files(), "\n") + "\n")},
 		}
-		if err := os.WriteFile(file, txtar.Format(&golden), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if strings.Contains(got["err"], "hunter2") {
+	if strings.Contains(err.Error(), "hunter2") {
 		t.Error("the error holds a secret value")
 	}
-	if got["err"] != "" && plumbline.KindOf(err) != plumbline.KindInvalid {
+	if plumbline.KindOf(err) != plumbline.KindInvalid {
 		t.Errorf("kind %s", plumbline.KindOf(err))
 	}
+	return []txtar.File{{Name: "err", Data: []byte(err.Error() + "\n")}}
 }
 
 // recorder remembers which files were opened.

@@ -14,57 +14,36 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/fixtures/archive"
 )
 
 // Each archive holds a configuration and what comes of it: "out", the decoded
 // value, or "err", one mistake a line. UPDATE=1 rewrites them.
 func TestParse(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			testArchive(t, file)
-		})
-	}
+	archive.Play(t, "testdata/*.txtar", []string{"out", "err"}, func(t *testing.T, in *txtar.Archive) []txtar.File {
+		got := parsed(t, in.Files[0])
+		if strings.Contains(string(got.Data), "hunter2") {
+			t.Errorf("a password is shown:\n%s", got.Data)
+		}
+		return []txtar.File{got}
+	})
 }
 
-func testArchive(t *testing.T, file string) {
-	archive, err := txtar.ParseFile(file)
+func parsed(t *testing.T, in txtar.File) txtar.File {
+	t.Helper()
+	c, err := Parse(in.Name, in.Data)
 	if err != nil {
-		t.Fatal(err)
-	}
-	input, want := archive.Files[0], archive.Files[1]
-	c, err := Parse(input.Name, input.Data)
-	got := txtar.File{Name: "out"}
-	if err != nil {
-		got = txtar.File{Name: "err", Data: []byte(err.Error() + "\n")}
 		if plumbline.KindOf(err) != plumbline.KindUsage {
 			t.Errorf("kind %s", plumbline.KindOf(err))
 		}
-	} else {
-		raw, err := json.MarshalIndent(c, "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got.Data = append(raw, '\n')
+		return txtar.File{Name: "err", Data: []byte(err.Error() + "\n")}
 	}
-	if strings.Contains(string(got.Data), "hunter2") {
-		t.Errorf("a password is shown:\n%s", got.Data)
+	raw, err := json.MarshalIndent(c, "", " ")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if os.Getenv("UPDATE") != "" {
-		archive.Files = []txtar.File{input, got}
-		if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(want.Data), string(got.Data)); diff != "" || want.Name != got.Name {
-		t.Errorf("%s, want %s\n%s", got.Name, want.Name, diff)
-	}
+	return txtar.File{Name: "out", Data: append(raw, '\n')}
 }
 
 func TestLoad(t *testing.T) {
