@@ -135,7 +135,7 @@ func edit(t *rapid.T, files fstest.MapFS, docs []string) {
 }
 
 // concatenation is an overlay that changes nothing.
-func concatenation(_ context.Context, fsys fs.FS, dir string, convert func(plumbline.Origin, []byte) ([]byte, bool, error)) ([]byte, error) {
+func concatenation(_ context.Context, fsys fs.FS, dir string, convert func(plumbline.Origin, []byte) (definition.Detached, bool, error)) ([]byte, error) {
 	var out []byte
 	err := fs.WalkDir(fsys, dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || e.Name() == "kustomization.yaml" {
@@ -147,7 +147,11 @@ func concatenation(_ context.Context, fsys fs.FS, dir string, convert func(plumb
 		}
 		chunks, _ := definition.Split(text)
 		for _, c := range chunks {
-			doc, _, err := convert(plumbline.Origin{Path: name, Line: c.Before + 1}, c.Text)
+			detached, _, err := convert(plumbline.Origin{Path: name, Line: c.Before + 1}, c.Text)
+			if err != nil {
+				return err
+			}
+			doc, err := detached.Bytes()
 			if err != nil {
 				return err
 			}

@@ -37,10 +37,13 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 	}
 	r.opener.Begin()
 	var mu sync.Mutex
-	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) ([]byte, bool, error) {
+	text, err := r.opts.Overlay(ctx, fsys, dir, func(at plumbline.Origin, doc []byte) (definition.Detached, bool, error) {
 		if !definition.MaybeEncrypted(doc) {
-			if out, found := definition.Detach(doc); len(found) == 0 {
+			if out, ok := definition.DetachOne(doc); ok {
 				return out, true, nil
+			}
+			if out, found := definition.Detach(doc); len(found) == 0 {
+				return definition.Detached{Text: out}, true, nil
 			}
 		}
 		mu.Lock()
@@ -50,9 +53,9 @@ func (r *Renderer) overlay(ctx context.Context, fsys fs.FS, dir, file string) er
 			r.fileViolations = append(r.fileViolations, src.Place(v))
 		}
 		if len(plumbline.Errors(found)) > 0 {
-			return nil, false, errConvert
+			return definition.Detached{}, false, errConvert
 		}
-		return out, false, nil
+		return definition.Detached{Text: out}, false, nil
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()

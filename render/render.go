@@ -90,7 +90,7 @@ type Mesh struct {
 // whose documents it says "again" the function may remember the result. It may
 // be called by several goroutines at a time.
 type OverlayFunc func(ctx context.Context, fsys fs.FS, dir string,
-	convert func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)) ([]byte, error)
+	convert func(at plumbline.Origin, doc []byte) (out definition.Detached, again bool, err error)) ([]byte, error)
 
 // PatchFunc makes a patch of the text of one, for the objects that target says.
 type PatchFunc func(target definition.PatchTarget, text string) (Patch, error)

@@ -13,12 +13,28 @@ import (
 // affinity, for the project of the service itself.
 const OwnProject = "."
 
+// Detached is a document as an overlay takes it.
+type Detached struct {
+	Text []byte
+	Root *yaml.Node // what would be read from it, in place of Text; nobody else has it
+}
+
+// Bytes is the text of the document.
+func (d Detached) Bytes() ([]byte, error) {
+	if d.Root == nil {
+		return d.Text, nil
+	}
+	return yaml.Marshal(d.Root)
+}
+
 // Detach gives the documents of a file the form in which an overlay takes them:
 // that of Convert, and what a service says of its own project it says of
 // OwnProject, so that the service can be moved to another.
 func Detach(file []byte) ([]byte, []plumbline.Violation) {
-	if out, ok := detachOne(file); ok {
-		return out, nil
+	if d, ok := DetachOne(file); ok {
+		if out, err := d.Bytes(); err == nil {
+			return out, nil
+		}
 	}
 	converted, violations := Convert(file)
 	chunks, _ := Split(converted)
@@ -39,23 +55,22 @@ func Detach(file []byte) ([]byte, []plumbline.Violation) {
 	return out.Bytes(), violations
 }
 
-// detachOne does so for a file of one document that has its form already, which
-// is the rule, and loads it once.
-func detachOne(file []byte) ([]byte, bool) {
+// DetachOne does so for a file of one document that has its form already, which
+// is the rule, and loads it once. For others ok is false.
+func DetachOne(file []byte) (d Detached, ok bool) {
 	chunks, violations := Split(file)
 	if len(chunks) != 1 || len(violations) > 0 {
-		return nil, false
+		return d, false
 	}
 	var found problems
 	root := resolve(load(chunks[0].Text, &found))
 	if root == nil || root.Kind != yaml.MappingNode || isBatch(root) || isSpaceCloud(root, scalar(root, "apiVersion")) {
-		return nil, false
+		return d, false
 	}
 	if !detachObject(root, 0) {
-		return file, true
+		return Detached{Text: file}, true
 	}
-	out, err := yaml.Marshal(root)
-	return out, err == nil
+	return Detached{Root: root}, true
 }
 
 func detachDocument(text []byte) ([]byte, bool) {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/resid"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/render/definition"
 )
 
 // OriginAnnotation is on every object of Build's output: YAML with a `path`
@@ -37,7 +38,7 @@ const OriginAnnotation = "config.kubernetes.io/origin"
 // be left out. The place is that of the document's first line, the path relative
 // to the repository's root. With again, the same file is not asked about the
 // next time. It is called by several goroutines.
-type Convert = func(at plumbline.Origin, doc []byte) (text []byte, again bool, err error)
+type Convert = func(at plumbline.Origin, doc []byte) (out definition.Detached, again bool, err error)
 
 // FindFile is the name of the kustomization file in dir, empty when there is
 // none.

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,25 +94,25 @@ func (r *recorder) files() (names []string) {
 
 // convertForTest stands in for the definition language: enough to see that a
 // document that is no Kubernetes object becomes one.
-func convertForTest(at plumbline.Origin, doc []byte) (text []byte, again bool, err error) {
+func convertForTest(at plumbline.Origin, doc []byte) (out definition.Detached, again bool, err error) {
 	var d struct {
 		API  string            `json:"api"`
 		Meta map[string]string `json:"meta"`
 		Spec map[string]any    `json:"spec"`
 	}
 	if err := yaml.Unmarshal(doc, &d); err != nil || d.API == "" {
-		return doc, true, err
+		return definition.Detached{Text: doc}, true, err
 	}
 	if strings.HasSuffix(d.API, "refused") {
-		return nil, true, fmt.Errorf("%s: refused", at.Path)
+		return out, true, fmt.Errorf("%s: refused", at.Path)
 	}
 	d.Spec["id"], d.Spec["version"] = d.Meta["id"], d.Meta["version"]
-	text, err = yaml.Marshal(map[string]any{
+	out.Text, err = yaml.Marshal(map[string]any{
 		"apiVersion": plumbline.APIVersion, "kind": "ServiceVersion",
 		"metadata": map[string]any{"name": d.Meta["id"] + "-" + d.Meta["version"], "namespace": d.Meta["project"]},
 		"spec":     d.Spec,
 	})
-	return text, true, err
+	return out, true, err
 }
 
 func TestBuildStopsWithTheContext(t *testing.T) {
@@ -266,6 +267,10 @@ func FuzzBuild(f *testing.F) {
 			if repo.fs[name] == nil {
 				t.Errorf("%s was read", name)
 			}
+		}
+		whole, wholeErr := (&Builder{size: -1}).Build(t.Context(), repo, "a", detach)
+		if !bytes.Equal(whole, out) || (err == nil) != (wholeErr == nil) {
+			t.Errorf("as a whole %v, in parts %v\n%s", wholeErr, err, cmp.Diff(string(whole), string(out)))
 		}
 	})
 }

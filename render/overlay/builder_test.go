@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -97,30 +98,56 @@ func TestBuilderBuildsWhatChanged(t *testing.T) {
 	}
 }
 
-// TestBuilderForgetsNothingThatCounts: a Builder that has seen other states of a
+// TestBuilderForgetsNothingThatCounts: a Builder that has seen another state of a
 // repository builds what a new one builds.
 func TestBuilderForgetsNothingThatCounts(t *testing.T) {
 	t.Parallel()
+	again := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		repo := &hashed{MapFS: fstest.MapFS{}}
-		b := &Builder{size: 2}
-		for range rapid.IntRange(2, 5).Draw(rt, "states") {
-			var list []string
-			for i := range 5 {
-				if rapid.Bool().Draw(rt, "there") {
-					name := fmt.Sprintf("m%d", i)
-					repo.set("base/"+name+".yaml", configMap(name, rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "value")))
-					list = append(list, name+".yaml")
-				}
-			}
-			repo.set("base/p.yaml", "- {op: add, path: /data/p, value: "+rapid.SampledFrom([]string{"q", "r"}).Draw(rt, "patch")+"}\n")
-			repo.set("base/kustomization.yaml", "resources: ["+strings.Join(list, ", ")+"]\npatches: [{path: p.yaml, target: {kind: ConfigMap}}]\n")
-			repo.set("env/kustomization.yaml", "resources: [../base]\nnamespace: "+rapid.SampledFrom([]string{"one", "two"}).Draw(rt, "to")+"\n")
-			got, err := b.Build(t.Context(), repo, "env", detach)
-			want, wantErr := Build(t.Context(), repo.MapFS, "env", detach)
-			if diff := cmp.Diff(string(want), string(got)); diff != "" || (err == nil) != (wantErr == nil) {
-				rt.Fatalf("%v, new %v\n%s", err, wantErr, diff)
+		b := &Builder{size: 1}
+		drawState(rt, repo)
+		if _, err := b.Build(t.Context(), repo, "env", detach); err != nil {
+			rt.Fatal(err)
+		}
+		before := maps.Clone(b.parts)
+		drawState(rt, repo)
+		got, err := b.Build(t.Context(), repo, "env", detach)
+		want, _, wantErr := buildIn(t.Context(), repo.MapFS, "env", -1)
+		if diff := cmp.Diff(want, resultOf(got, err)); diff != "" {
+			rt.Fatalf("%v, new %v\n%s", err, wantErr, diff)
+		}
+		for sum, part := range b.parts {
+			if before[sum] == part {
+				again++
+				break
 			}
 		}
 	})
+	if again < 10 {
+		t.Errorf("%d times a part was used again", again)
+	}
+}
+
+// drawState puts services that call each other, and ConfigMaps, into a
+// repository, or others in their place.
+func drawState(rt *rapid.T, repo *hashed) {
+	var list []string
+	for i := range 3 {
+		name := fmt.Sprintf("s%d", i)
+		calls := fmt.Sprintf("s%d", (i+rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(rt, "calls"))%3)
+		repo.set(name+"/a.yaml", "apiVersion: plumbline.dev/v1\nkind: ServiceVersion\nmetadata: {name: "+name+"-v1, namespace: p-"+name+"}\n"+
+			"spec: {id: "+name+", version: v1, tasks: [{id: a, docker: {image: a}}], upstreams: [{projectId: p-"+calls+", service: "+calls+"}]}\n")
+		repo.set(name+"/kustomization.yaml", "resources: [a.yaml]\n"+rapid.SampledFrom([]string{"", "", "namePrefix: q-\n"}).Draw(rt, "prefix"))
+		if rapid.SampledFrom([]bool{true, true, true, false}).Draw(rt, "there") {
+			list = append(list, "../"+name)
+		}
+		if rapid.Bool().Draw(rt, "map") {
+			repo.set("env/m"+name+".yaml", configMap("m"+name, rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "value")))
+			list = append(list, "m"+name+".yaml")
+		}
+	}
+	repo.set("env/p.yaml", "- {op: add, path: /data/p, value: "+rapid.SampledFrom([]string{"q", "q", "q", "r"}).Draw(rt, "patch")+"}\n")
+	repo.set("env/kustomization.yaml", "resources: ["+strings.Join(list, ", ")+"]\npatches: [{path: p.yaml, target: {kind: ConfigMap}}]\n"+
+		rapid.SampledFrom([]string{"", "", "", "commonAnnotations: {note: x}\n"}).Draw(rt, "note"))
 }

@@ -25,7 +25,7 @@ func (l *loader) tooMany(b *kustomization) error {
 }
 
 func (l *loader) tooLarge() error {
-	return l.over(l.file, fmt.Sprintf("%d MiB of objects", l.limits.bytes>>20))
+	return l.over(l.file, fmt.Sprintf("%g MiB of objects", float64(l.limits.bytes)/(1<<20)))
 }
 
 func (l *loader) over(file, what string) error {

@@ -46,16 +46,16 @@ func TestLargePatch(t *testing.T) {
 		repo[name+".yaml"] = &fstest.MapFile{Data: []byte(configMap(name, "x"))}
 		list = append(list, name+".yaml")
 	}
-	repo["p.yaml"] = &fstest.MapFile{Data: []byte("- {op: add, path: /data/b, value: " + strings.Repeat("x", 80<<10) + "}\n")}
+	repo["p.yaml"] = &fstest.MapFile{Data: []byte("- {op: add, path: /data/b, value: " + strings.Repeat("x", 20<<10) + "}\n")}
 	repo["kustomization.yaml"] = &fstest.MapFile{Data: []byte("resources: [" + strings.Join(list, ", ") + "]\npatches: [{path: p.yaml, target: {kind: ConfigMap}}]\n")}
 	for _, size := range []int{1, 32} {
-		b := &Builder{size: size, limits: limits{objects: 100, bytes: 1 << 20}}
+		b := &Builder{size: size, limits: limits{objects: 100, bytes: 1 << 18}}
 		_, err := b.Build(t.Context(), repo, ".", nil)
-		want := "kustomization.yaml: build overlay: the overlay puts out more than 1 MiB of objects: use fewer copies of a base, or make several environments of it"
+		want := "kustomization.yaml: build overlay: the overlay puts out more than 0.25 MiB of objects: use fewer copies of a base, or make several environments of it"
 		if err == nil || err.Error() != want {
 			t.Errorf("in parts of %d: %v, want %s", size, err, want)
 		}
-		b.limits.bytes = 2 << 20
+		b.limits.bytes = 1 << 19
 		if _, err := b.Build(t.Context(), repo, ".", nil); err != nil {
 			t.Error(err)
 		}

@@ -301,11 +301,11 @@ func (c *conversion) problem(at plumbline.Origin, err error) {
 // tells whether it would be the same the next time.
 func (c *conversion) document(chunk definition.Chunk, convert Convert, out *bytes.Buffer) (again bool) {
 	at := plumbline.Origin{Path: c.file, Line: chunk.Before + 1}
-	text, again := chunk.Text, true
+	doc, again := definition.Detached{Text: chunk.Text}, true
 	if convert != nil {
 		var err error
 		var placed *plumbline.Error
-		switch text, again, err = convert(at, chunk.Text); {
+		switch doc, again, err = convert(at, chunk.Text); {
 		case errors.As(err, &placed) && !placed.Origin.IsZero():
 			c.problems = append(c.problems, placed)
 			return false
@@ -317,7 +317,7 @@ func (c *conversion) document(chunk definition.Chunk, convert Convert, out *byte
 			return false
 		}
 	}
-	nodes, failed := decode(text)
+	nodes, failed := nodesOf(doc)
 	if failed != nil {
 		at.Line = chunk.Before + failed.line
 		c.unsaid = append(c.unsaid, chunk.Text)
@@ -332,6 +332,15 @@ func (c *conversion) document(chunk definition.Chunk, convert Convert, out *byte
 		return false
 	}
 	return again
+}
+
+// nodesOf are the documents that a document became.
+func nodesOf(d definition.Detached) ([]*yaml.Node, *syntaxError) {
+	if d.Root == nil {
+		return decode(d.Text)
+	}
+	n := &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{d.Root}}
+	return []*yaml.Node{n}, (&extent{}).of(n, 0)
 }
 
 // raw loads a file as it is: a patch, or content for a generator.

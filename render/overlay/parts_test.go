@@ -22,12 +22,15 @@ import (
 )
 
 // detach is what a Renderer converts with.
-func detach(_ plumbline.Origin, doc []byte) ([]byte, bool, error) {
+func detach(_ plumbline.Origin, doc []byte) (definition.Detached, bool, error) {
+	if d, ok := definition.DetachOne(doc); ok {
+		return d, true, nil
+	}
 	out, found := definition.Detach(doc)
 	if errs := plumbline.Errors(found); len(errs) > 0 {
-		return nil, false, fmt.Errorf("%s", errs[0].Message)
+		return definition.Detached{}, false, fmt.Errorf("%s", errs[0].Message)
 	}
-	return out, true, nil
+	return definition.Detached{Text: out}, true, nil
 }
 
 // result is what a build is compared by: what it puts out, or the places at which
