@@ -114,8 +114,11 @@ func (r *Reconciler) unfinished(ctx context.Context, res Result) error {
 	left := func(ref plumbline.Ref, err error) {
 		errs = append(errs, err)
 		t := r.next(before[ref], err)
-		if unsent(err) {
+		switch {
+		case unsent(err):
 			t.n, t.due = before[ref].n, r.outage.until
+		case errors.Is(err, errUnanswered): // it is due when it comes back
+			t.n, t.due = before[ref].n, r.o.Now().Add(longestWait)
 		}
 		r.head.tries[ref] = t
 	}
@@ -136,6 +139,8 @@ func (r *Reconciler) unfinished(ctx context.Context, res Result) error {
 			case reasonLater:
 				errs = append(errs, before[c.Ref].err)
 				r.head.tries[c.Ref] = before[c.Ref]
+			case reasonUnanswered:
+				left(c.Ref, unanswered(c.Ref, c.Origin))
 			case reasonUnread:
 				left(c.Ref, &plumbline.Error{Origin: c.Origin, Err: res.unread[c.Ref]})
 			default:

@@ -35,6 +35,8 @@ func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
 		e, listed := r.inv.Get(ref)
 		o, live := r.watch.Get(ref)
 		switch {
+		case r.aside.has(ref):
+			continue // it is looked at when what is under way is over
 		case !listed, !e.Owned():
 			continue // not ours, or the next run claims it
 		case live:
@@ -136,6 +138,7 @@ func (r *Reconciler) forget(ref plumbline.Ref) {
 	delete(r.history, ref)
 	delete(r.settled, ref)
 	delete(r.foreign, ref)
+	delete(r.aside.slow, ref)
 }
 
 // leaving tells whether an object is on its way out: the deployed commit is

@@ -3,10 +3,9 @@ package reconciler
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
 // applied is the outcome of one write, and what it says about drift.
@@ -33,7 +32,7 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 			n++
 		}
 		order.hold(p.Changes[:n])
-		results := r.wave(ctx, r.jobs(p.Changes[:n], objects, bulk), b)
+		results := r.wave(ctx, r.requests(p.Revision, p.Changes[:n], objects, bulk), b)
 		order.took(p.Changes[:n], results)
 		out = append(out, results...)
 		p.Changes = p.Changes[n:]
@@ -47,72 +46,113 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 // manyWrites are so many that connections of their own pay.
 const manyWrites = 100
 
-// jobs are the requests that changes ask for.
-func (r *Reconciler) jobs(changes []plumbline.Change, objects plumbline.Objects, bulk bool) []*job {
-	jobs := make([]*job, 0, len(changes))
+// requests are those that changes of a commit ask for; with commit "" of a heal.
+func (r *Reconciler) requests(commit string, changes []plumbline.Change, objects plumbline.Objects, bulk bool) []*request {
+	out := make([]*request, 0, len(changes))
 	for _, c := range changes {
-		j := &job{change: c, bulk: bulk}
 		switch c.Op {
-		case plumbline.OpCreate, plumbline.OpConfigure:
-			j.object, _ = objects.Get(c.Ref)
-		case plumbline.OpDelete:
+		case plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete:
+			q := r.request(commit, c, objects)
+			q.bulk = bulk
+			out = append(out, q)
 		case plumbline.OpKeep, plumbline.OpSkip, plumbline.OpConflict:
-			continue
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs
-}
-
-// wave does jobs at once, as many as there are workers.
-func (r *Reconciler) wave(ctx context.Context, jobs []*job, b *brake) []applied {
-	var g errgroup.Group
-	g.SetLimit(r.o.Workers)
-	for _, j := range jobs {
-		g.Go(func() error {
-			r.do(ctx, j, b)
-			return nil
-		})
-	}
-	_ = g.Wait() // every job keeps its own error
-	out := make([]applied, 0, len(jobs))
-	for _, j := range jobs {
-		if j.change.Op == plumbline.OpDelete {
-			out = append(out, applied{Outcome: r.recordDelete(j.change.Ref, j.deleted)})
-		} else {
-			out = append(out, r.record(j.object, j.written))
 		}
 	}
 	return out
 }
 
-// job is one request of a wave, with what came of it.
-type job struct {
+// wave does requests at once, as many as there are workers.
+func (r *Reconciler) wave(ctx context.Context, requests []*request, b *brake) []applied {
+	jobs := make([]*job, 0, len(requests))
+	for _, q := range requests {
+		jobs = append(jobs, &q.job)
+	}
+	r.together(ctx, jobs, b)
+	out := make([]applied, 0, len(requests))
+	for _, q := range requests {
+		out = append(out, r.take(q))
+	}
+	return out
+}
+
+// request is one change of a wave, with what came of it.
+type request struct {
+	job
+	commit  string // "" for a heal
 	change  plumbline.Change
 	object  *plumbline.Object // nil for a delete
+	entry   state.Entry       // of it in the inventory
 	bulk    bool              // it is one of many
+	before  *drifted          // what was known of its drift; nil for none
 	written written
 	deleted deleted
 }
 
-// do sends the request of a job, unless the API server is known to be away. It
-// touches no state of r, so it may run beside others.
-func (r *Reconciler) do(ctx context.Context, j *job, b *brake) {
-	if j.change.Op == plumbline.OpDelete {
-		defer r.recovered("delete", &j.deleted.err)
-		if j.deleted.err = b.pulled(); j.deleted.err == nil {
-			j.deleted = r.delete(ctx, j.change.Ref)
-			b.told(j.deleted.err)
+func (r *Reconciler) request(commit string, c plumbline.Change, objects plumbline.Objects) *request {
+	q := &request{commit: commit, change: c}
+	q.entry, _ = r.inv.Get(c.Ref)
+	if d := r.drifts[c.Ref]; d != nil {
+		before := *d
+		q.before = &before
+	}
+	q.ref, q.op = c.Ref, "apply"
+	q.late = func(context.Context) { r.takeLateRequest(q) }
+	if c.Op == plumbline.OpDelete {
+		q.op = "delete"
+		q.do = func(ctx context.Context) error {
+			q.deleted = r.delete(ctx, q.entry)
+			return q.deleted.err
 		}
-		return
+		return q
 	}
-	defer r.recovered("apply", &j.written.err)
-	if err := b.pulled(); err != nil {
-		j.written.err = at(err, j.object)
-		return
+	q.object, _ = objects.Get(c.Ref)
+	q.do = func(ctx context.Context) error {
+		q.written = r.write(ctx, q)
+		return q.written.err
 	}
-	j.written = r.write(ctx, j)
-	b.told(j.written.err)
+	return q
+}
+
+// take takes in what came of a request, as far as it did.
+func (r *Reconciler) take(q *request) applied {
+	switch {
+	case q.left:
+		out := plumbline.Outcome{
+			Ref: q.ref, Origin: q.change.Origin, Action: plumbline.ActionFailed, Health: plumbline.HealthUnknown,
+			Err: unanswered(q.ref, q.change.Origin),
+		}
+		r.o.Progress(Event{Kind: EventOutcome, Outcome: out})
+		return applied{Outcome: out}
+	case q.object == nil:
+		q.deleted.err = q.err
+		return applied{Outcome: r.recordDelete(q.ref, q.deleted)}
+	default:
+		q.written.err = q.err
+		if unsent(q.err) {
+			q.written.err = at(q.err, q.object)
+		}
+		return r.record(q.object, q.written)
+	}
+}
+
+// takeLateRequest takes in what came of a request that nobody waited for. The
+// head is looked at again: it may be done now.
+func (r *Reconciler) takeLateRequest(q *request) {
+	q.left = false
+	a := r.take(q)
+	try, tried := r.head.tries[q.ref]
+	delete(r.head.tries, q.ref)
+	switch {
+	case q.commit == "" && q.before != nil:
+		r.takeHeal(*q.before, a)
+	case a.Err != nil && q.commit == r.head.commit.SHA:
+		r.head.tries[q.ref] = r.next(try, a.Err)
+	case a.Err == nil:
+		r.settleDrift(q.before, a)
+	}
+	if tried || q.commit != "" {
+		r.head.done, r.head.retry = false, r.o.Now()
+	}
 }
 
 // record takes the result of a write into inventory and watch.

@@ -7,5 +7,5 @@ var PendingStatus = pendingStatus
 // Kept is how much a Reconciler that has stopped remembers of single objects,
 // besides the inventory and what is desired.
 func (r *Reconciler) Kept() int {
-	return len(r.drifts) + len(r.history) + len(r.settled) + len(r.askAgain) + len(r.head.tries)
+	return len(r.drifts) + len(r.history) + len(r.settled) + len(r.askAgain) + len(r.head.tries) + len(r.aside.jobs) + len(r.aside.slow)
 }

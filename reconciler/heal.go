@@ -45,6 +45,9 @@ func (r *Reconciler) choose() (heal, settle []plumbline.Ref, wake time.Time) {
 	in := rules{now: r.o.Now(), readOnly: r.o.ReadOnly, action: r.o.Drift}
 	in.open, in.until, in.why = r.o.Gate(in.now)
 	for ref, d := range r.drifts {
+		if r.aside.has(ref) {
+			continue // it comes back
+		}
 		s := in.decide(r.subject(ref, d))
 		d.left = s.do == stepLeave
 		if d.left || d.tries == 0 {
@@ -204,8 +207,11 @@ func (r *Reconciler) healFailed(ref plumbline.Ref, before drifted, err error) {
 		r.drifts[ref] = d
 	}
 	d.why = oneLine(cause(err).Error())
-	if unsent(err) {
+	switch {
+	case unsent(err):
 		d.due = r.outage.until
+		return
+	case errors.Is(err, errUnanswered):
 		return
 	}
 	d.tries++
@@ -221,6 +227,15 @@ func (r *Reconciler) healFailed(ref plumbline.Ref, before drifted, err error) {
 		return
 	}
 	r.log.Warn("not healed", keyObject, ref.String(), keyErr, err)
+}
+
+// settleDrift takes in that a commit wrote an object, of which before is what was
+// known of its drift.
+func (r *Reconciler) settleDrift(before *drifted, a applied) {
+	if before != nil && before.verdict.State != plumbline.StateSuspect {
+		r.takeHeal(*before, a)
+	}
+	r.endFight(a.Ref)
 }
 
 // endFight forgets the fight over an object, because a commit changed it.

@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -89,6 +90,7 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 		}
 	}
 	b := r.outage.braked(r.o.Now())
+	unanswered := 0
 	var g errgroup.Group
 	g.SetLimit(r.o.Workers)
 	// ask runs read, which puts what it finds of refs, unless the API server is
@@ -105,6 +107,11 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if errors.Is(err, errUnanswered) {
+				if unanswered++; unanswered > r.most() {
+					b.told(fmt.Errorf("%w: %w", cluster.ErrUnavailable, err)) // it is not about an object
+				}
+			}
 			for _, ref := range refs {
 				delete(out, ref)
 				failed[ref] = err
@@ -119,7 +126,7 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 		}
 		for _, ref := range refs {
 			ask("read", []plumbline.Ref{ref}, func() error {
-				m, err := r.o.Client.Get(ctx, ref, "")
+				m, err := r.read(ctx, ref)
 				if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 					return err
 				}
@@ -133,6 +140,21 @@ func (r *Reconciler) lookup(ctx context.Context, byKind map[plumbline.GroupKind]
 		r.outage.met(b.met, r.o.Now())
 	}
 	return out, failed
+}
+
+// read reads the metadata of one object, but not longer than there is patience:
+// a read that was given up is done again.
+func (r *Reconciler) read(ctx context.Context, ref plumbline.Ref) (*metav1.ObjectMeta, error) {
+	if r.o.Once {
+		return r.o.Client.Get(ctx, ref, "")
+	}
+	brief, cancel := context.WithTimeout(ctx, r.o.Patience)
+	defer cancel()
+	m, err := r.o.Client.Get(brief, ref, "")
+	if err != nil && brief.Err() != nil && ctx.Err() == nil {
+		return nil, &plumbline.Error{Op: "read", Kind: plumbline.KindTransient, Ref: ref, Err: errUnanswered}
+	}
+	return m, err
 }
 
 // guard runs f, and makes a panic of it an error.

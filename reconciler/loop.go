@@ -115,6 +115,8 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 			}
 		case p := <-r.posts.posted:
 			r.takePosted(p)
+		case j := <-r.aside.came:
+			r.takeLate(ctx, j)
 		case p := <-r.posts.ordered:
 			r.takeOrder(p)
 		case <-r.watch.Changed():
@@ -165,9 +167,10 @@ func (r *Reconciler) supersede(context string, by plumbline.Commit) {
 // process brings the cluster to the head.
 func (r *Reconciler) process(ctx context.Context) Result {
 	h := &r.head
-	before := map[plumbline.Ref]drifted{}
+	before := map[plumbline.Ref]*drifted{}
 	for ref, d := range r.drifts {
-		before[ref] = *d
+		was := *d
+		before[ref] = &was
 	}
 	begun := r.o.Now()
 	res := r.guarded(ctx, h.commit, *h.rendered)
@@ -176,13 +179,9 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		return res
 	}
 	for _, out := range res.Outcomes {
-		if out.Err != nil {
-			continue
+		if out.Err == nil {
+			r.settleDrift(before[out.Ref], applied{Outcome: out})
 		}
-		if d, ok := before[out.Ref]; ok && d.verdict.State != plumbline.StateSuspect {
-			r.takeHeal(d, applied{Outcome: out})
-		}
-		r.endFight(out.Ref)
 	}
 	h.attempts++
 	if res.begun {

@@ -85,6 +85,8 @@ func (r *Reconciler) answer(ctx context.Context, last Result) {
 	}
 	a := answerOf(r.o.Context, last, r.order.err)
 	a.At = r.o.Now().UTC()
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
 	if err := r.o.Orders.Answer(ctx, r.order.Pending, a); err != nil && ctx.Err() == nil {
 		r.log.Warn("whoever asked to sync gets no answer", keyErr, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler/cluster"
 	"github.com/plumbline-dev/plumbline/reconciler/drift"
+	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
 // choosePrune settles what happens to the inventory's objects that the commit
@@ -127,9 +128,10 @@ type deleted struct {
 	err     error
 }
 
-// delete deletes one object of ours, if it still is the one observed.
-func (r *Reconciler) delete(ctx context.Context, ref plumbline.Ref) deleted {
-	e, _ := r.inv.Get(ref)
+// delete deletes one object of ours, if it still is the one observed. Like write
+// it may run beside the loop.
+func (r *Reconciler) delete(ctx context.Context, e state.Entry) deleted {
+	ref := e.Ref
 	for attempt := 0; ; attempt++ {
 		seen, live := r.watch.Get(ref)
 		if !live {

@@ -126,7 +126,10 @@ type Options struct {
 	Foreign     Foreign // optional: ignored
 	Adopt       bool    // allow.adopt
 	Workers     int     // writes under way at once; 0 means 16
-	Once        bool    // Run ends when the head is applied, or cannot be
+	// Patience is how long the others wait for one object that the API server does
+	// not answer for; 0 means 5 s. With Once they wait until the request ends.
+	Patience time.Duration
+	Once     bool // Run ends when the head is applied, or cannot be
 
 	Source   Source
 	Renderer Renderer
@@ -251,6 +254,7 @@ type Reconciler struct {
 	lastLoadErr string // to say it once
 	lastResult  string // to say it once
 	lastDrift   plumbline.Status
+	aside       aside
 	taken       error // someone else wrote our inventory: it must be read again
 	posts       posts
 }
@@ -259,6 +263,9 @@ type Reconciler struct {
 func New(o Options) *Reconciler {
 	if o.Workers == 0 {
 		o.Workers = 16
+	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
 	}
 	if o.Jitter == nil {
 		o.Jitter = func(d time.Duration) time.Duration { return d }
@@ -280,6 +287,7 @@ func New(o Options) *Reconciler {
 			recent: map[plumbline.GroupKind]map[plumbline.Ref]time.Time{},
 		},
 
+		aside:    aside{jobs: map[plumbline.Ref]*job{}, came: make(chan *job), slow: map[plumbline.Ref]bool{}},
 		askAgain: map[plumbline.Ref]bool{},
 	}
 }

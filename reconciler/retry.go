@@ -89,14 +89,19 @@ func cause(err error) error {
 // reasonLater is of a change whose object failed and is not due again.
 const reasonLater = "it failed, and is tried again later"
 
-// postpone takes out of a plan what is not due again yet.
+// reasonUnanswered is of a change whose object has a request under way.
+const reasonUnanswered = "the API server has not answered for it yet"
+
+// postpone takes out of a plan what is under way, and what is not due again yet.
 func (r *Reconciler) postpone(p *plumbline.Plan) {
 	now := r.o.Now()
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		switch c.Op {
 		case plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete:
-			if t, failed := r.head.tries[c.Ref]; failed && (t.due.IsZero() || now.Before(t.due)) {
+			if r.aside.has(c.Ref) {
+				c.Op, c.Reason = plumbline.OpSkip, reasonUnanswered
+			} else if t, failed := r.head.tries[c.Ref]; failed && (t.due.IsZero() || now.Before(t.due)) {
 				c.Op, c.Reason = plumbline.OpSkip, reasonLater
 			}
 		case plumbline.OpKeep, plumbline.OpSkip, plumbline.OpConflict:

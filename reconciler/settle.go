@@ -11,24 +11,54 @@ import (
 // settle asks the API server, by a dry-run that writes nothing, whether
 // suspects drifted. It is for when they may not be healed.
 func (r *Reconciler) settle(ctx context.Context, refs []plumbline.Ref) {
+	now := r.o.Now()
+	var jobs []*job
 	for _, ref := range refs {
-		if d := r.drifts[ref]; r.allowed(d) {
-			r.settleOne(ctx, ref, d)
+		d := r.drifts[ref]
+		if !r.allowed(d) {
+			continue
+		}
+		seen, live := r.watch.Get(ref)
+		if !live {
+			d.due = now.Add(settleEvery) // it just left the watch, which is an event of its own
+			continue
+		}
+		r.settled[ref] = now
+		o, _ := r.desired.Get(ref)
+		jobs = append(jobs, r.question(o, seen))
+	}
+	b := r.outage.braked(now)
+	r.together(ctx, jobs, b)
+	for _, j := range jobs {
+		if !j.left {
+			j.late(ctx)
 		}
 	}
 }
 
-func (r *Reconciler) settleOne(ctx context.Context, ref plumbline.Ref, d *drifted) {
-	now := r.o.Now()
-	seen, live := r.watch.Get(ref)
-	if !live {
-		d.due = now.Add(settleEvery) // it just left the watch, which is an event of its own
-		return
+// question is a dry-run of an object.
+func (r *Reconciler) question(o *plumbline.Object, seen drift.Observation) *job {
+	var w written
+	j := &job{ref: o.Ref, op: "settle"}
+	j.do = func(ctx context.Context) error {
+		w = r.send(ctx, sending{object: o, body: o.Body, seen: seen, pinned: true, force: true, dryRun: true})
+		return w.err
 	}
-	r.settled[ref] = now
-	o, _ := r.desired.Get(ref)
-	w := r.send(ctx, sending{object: o, body: o.Body, seen: seen, pinned: true, force: true, dryRun: true})
+	j.late = func(context.Context) {
+		w.err = j.err
+		if d := r.drifts[o.Ref]; d != nil {
+			r.answered(o.Ref, d, seen, w)
+		}
+	}
+	return j
+}
+
+// answered takes in what a dry-run said of a suspect.
+func (r *Reconciler) answered(ref plumbline.Ref, d *drifted, seen drift.Observation, w written) {
+	now := r.o.Now()
 	switch {
+	case unsent(w.err):
+		d.due = now.Add(time.Second)
 	case w.err != nil:
 		d.tries++
 		d.why = "whether it drifted is not known: " + oneLine(w.err.Error())

@@ -28,22 +28,22 @@ type written struct {
 	taken []plumbline.Field
 }
 
-// write applies one object. It touches no state of r, so it may run beside
-// others of its kind.
-func (r *Reconciler) write(ctx context.Context, j *job) written {
-	if j.change.Op == plumbline.OpCreate {
-		return r.create(ctx, j)
+// write does a request that is no delete. It touches no state of r, so it may run
+// beside others and beside the loop.
+func (r *Reconciler) write(ctx context.Context, q *request) written {
+	if q.change.Op == plumbline.OpCreate {
+		return r.create(ctx, q)
 	}
-	return r.configure(ctx, j)
+	return r.configure(ctx, q)
 }
 
-func (r *Reconciler) create(ctx context.Context, j *job) written {
-	o := j.object
+func (r *Reconciler) create(ctx context.Context, q *request) written {
+	o := q.object
 	body, err := cluster.RequestBody(o.Body, cluster.Identity{Installation: r.installation})
 	if err != nil {
 		return written{err: at(err, o)}
 	}
-	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body, Bulk: j.bulk})
+	m, created, err := r.o.Client.Apply(ctx, cluster.Apply{Ref: o.Ref, Version: o.Version, Body: body, Bulk: q.bulk})
 	if err != nil {
 		return written{err: at(err, o)}
 	}
@@ -82,10 +82,9 @@ func (r *Reconciler) release(ctx context.Context, o *plumbline.Object, seen drif
 // one pins the uid only.
 const retries = 3
 
-func (r *Reconciler) configure(ctx context.Context, j *job) written {
-	o, reason := j.object, j.change.Reason
-	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift, bulk: j.bulk}
-	e, _ := r.inv.Get(o.Ref)
+func (r *Reconciler) configure(ctx context.Context, q *request) written {
+	o, e, reason := q.object, q.entry, q.change.Reason
+	s := sending{object: o, body: o.Body, force: !o.Control.ReportDrift, bulk: q.bulk}
 	shared := reason == ReasonShared || e.Shared
 	if shared {
 		// The label that says who manages it may be somebody else's.

@@ -70,6 +70,8 @@ type kind struct {
 	listed  bool                   // a whole list was seen
 	synced  bool                   // and nothing says that it is out of date
 	err     error                  // the last reason why the kind is not synced
+	// late: it was waited for in vain.
+	late bool
 	// vanished: nothing is served where it is watched.
 	vanished bool
 }
@@ -186,7 +188,8 @@ func newer(a, b string) bool {
 
 // Ensure watches every kind of kinds, and waits until each is synced, was
 // refused, or ctx ends. Kinds watched before stay watched. What is not synced
-// after it is told by Synced.
+// after it is told by Synced. A kind that was waited for in vain is not waited
+// for again: it would hold up the others each time.
 func (w *Watcher) Ensure(ctx, lifetime context.Context, kinds []plumbline.GroupKind) error {
 	for _, gk := range kinds {
 		if err := w.start(ctx, lifetime, gk); err != nil && plumbline.KindOf(err) != plumbline.KindWaiting {
@@ -197,7 +200,7 @@ func (w *Watcher) Ensure(ctx, lifetime context.Context, kinds []plumbline.GroupK
 		w.mu.Lock()
 		pending := w.defs.watched && !w.defs.known
 		for _, gk := range kinds {
-			if k := w.kinds[gk]; k != nil && !k.synced && k.err == nil {
+			if k := w.kinds[gk]; k != nil && !k.synced && k.err == nil && !k.late {
 				pending = true
 			}
 		}
@@ -208,8 +211,21 @@ func (w *Watcher) Ensure(ctx, lifetime context.Context, kinds []plumbline.GroupK
 		}
 		select {
 		case <-ctx.Done():
+			w.giveUp(kinds)
 			return nil
 		case <-wait:
+		}
+	}
+}
+
+// giveUp notes what Ensure has waited for in vain.
+func (w *Watcher) giveUp(kinds []plumbline.GroupKind) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.defs.known = true
+	for _, gk := range kinds {
+		if k := w.kinds[gk]; k != nil {
+			k.late = !k.synced
 		}
 	}
 }

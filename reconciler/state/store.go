@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,8 +78,13 @@ type Loaded struct {
 	Rewound bool
 }
 
+// loadTimeout bounds the list, as the API server itself bounds every request.
+const loadTimeout = time.Minute
+
 // Load reads the whole state: one list.
 func (s *Store) Load(ctx context.Context) (Loaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
 	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: labelEnvironment + "=" + s.environment})
 	if err != nil {
 		return Loaded{}, classify("read inventory", err)
