@@ -44,11 +44,11 @@ func TestManyWrites(t *testing.T) {
 		states []string
 	}{
 		{files, map[string]int{"PATCH HTTP/1.1": 700}, []string{
-			"CREATE configmaps plumbline-inventory-ENV", "CREATE configmaps plumbline-inventory-ENV-shop",
-			"CREATE configmaps plumbline-inventory-ENV-shop", "UPDATE configmaps plumbline-inventory-ENV",
+			"CREATE configmaps plumbline-inventory-ENV", "CREATE configmaps plumbline-inventory-ENV.shop",
+			"CREATE configmaps plumbline-inventory-ENV.shop", "UPDATE configmaps plumbline-inventory-ENV",
 		}},
 		{map[string]string{"m-000.yaml": configMap("m-000", "2")}, map[string]int{"PATCH HTTP/2.0": 1}, []string{
-			"UPDATE configmaps plumbline-inventory-ENV", "UPDATE configmaps plumbline-inventory-ENV-shop", "UPDATE configmaps plumbline-inventory-ENV",
+			"UPDATE configmaps plumbline-inventory-ENV", "UPDATE configmaps plumbline-inventory-ENV.shop", "UPDATE configmaps plumbline-inventory-ENV",
 		}},
 	} {
 		maps.Copy(files, c.change)

@@ -90,7 +90,7 @@ func TestLostInventory(t *testing.T) {
 	w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "extra.yaml": extraFile})
 	w.sent()
 	states := w.dynamic.Resource(configMaps).Namespace(w.system)
-	for _, name := range []string{"plumbline-inventory-" + w.env, "plumbline-inventory-" + w.env + "-shop"} {
+	for _, name := range []string{"plumbline-inventory-" + w.env, "plumbline-inventory-" + w.env + ".shop"} {
 		if err := states.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestDeletedShard(t *testing.T) {
 	w := newWorld(t)
 	w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
 	w.sent()
-	if err := w.dynamic.Resource(configMaps).Namespace(w.system).Delete(t.Context(), "plumbline-inventory-"+w.env+"-shop", metav1.DeleteOptions{}); err != nil {
+	if err := w.dynamic.Resource(configMaps).Namespace(w.system).Delete(t.Context(), "plumbline-inventory-"+w.env+".shop", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.commit(map[string]string{"settings.yaml": settingsIs("green"), "token.yaml": tokenFile})

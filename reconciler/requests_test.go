@@ -78,7 +78,7 @@ func TestRequests(t *testing.T) {
 	w := newWorld(t)
 	const (
 		record    = "UPDATE configmaps plumbline-inventory-ENV"
-		inventory = "UPDATE configmaps plumbline-inventory-ENV-shop"
+		inventory = "UPDATE configmaps plumbline-inventory-ENV.shop"
 	)
 	files := map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile}
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{"the first apply", func() {}, []string{
 			"GET configmaps settings", "GET secrets token", "PATCH configmaps settings", "PATCH secrets token",
-			"CREATE configmaps plumbline-inventory-ENV", "CREATE configmaps plumbline-inventory-ENV-shop", record,
+			"CREATE configmaps plumbline-inventory-ENV", "CREATE configmaps plumbline-inventory-ENV.shop", record,
 		}},
 		{"an unrelated file", func() { files["README.yaml"] = "# nothing\n" }, []string{record}},
 		{"a comment", func() { files["settings.yaml"] = "# a comment\n" + settingsIs("blue") }, []string{record}},

@@ -23,7 +23,7 @@ func TestLostAnswerOfASave(t *testing.T) {
 	for _, c := range []struct {
 		name, suffix string
 		next         []string // what the next process writes
-	}{{"plan", "", nil}, {"result", "-shop", []string{"UPDATE configmaps plumbline-inventory-ENV"}}} {
+	}{{"plan", "", nil}, {"result", ".shop", []string{"UPDATE configmaps plumbline-inventory-ENV"}}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

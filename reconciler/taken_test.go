@@ -39,3 +39,18 @@ func TestInventoryTakenByAnApply(t *testing.T) {
 		t.Errorf("statuses %q", got)
 	}
 }
+
+// TestEnvironmentsNamedAlike keeps two environments of which one is named like
+// the other and a project of it: neither knows of the other.
+func TestEnvironmentsNamedAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	w.sent()
+	other := *w
+	other.env, other.repo, other.posted = w.env+"-shop", &repository{}, &statuses{}
+	other.commit(map[string]string{"new.yaml": configMap("new", "1")})
+	other.sent()
+	w.converged("the first", map[string]string{"settings": "blue"})
+	other.converged("the second", map[string]string{"new": "1"})
+}

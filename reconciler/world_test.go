@@ -183,7 +183,7 @@ func (w *world) inventory() *state.Inventory {
 // damage makes the project's shard of the inventory unreadable.
 func (w *world) damage() {
 	w.t.Helper()
-	_, err := w.dynamic.Resource(configMaps).Namespace(w.system).Patch(w.t.Context(), "plumbline-inventory-"+w.env+"-shop", types.MergePatchType,
+	_, err := w.dynamic.Resource(configMaps).Namespace(w.system).Patch(w.t.Context(), "plumbline-inventory-"+w.env+".shop", types.MergePatchType,
 		[]byte(`{"binaryData":{"entries":"AAAA"}}`), metav1.PatchOptions{})
 	if err != nil {
 		w.t.Fatal(err)

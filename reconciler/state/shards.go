@@ -179,6 +179,11 @@ func (s *Store) index(project, name string) int {
 	if rest == "" {
 		return 0
 	}
+	if project == "" {
+		if rest, ok = strings.CutSuffix(rest, ownShard); !ok {
+			return -1
+		}
+	}
 	i, err := strconv.Atoi(strings.TrimPrefix(rest, "."))
 	if err != nil || i < 2 || i > maxShards {
 		return -1

@@ -132,7 +132,7 @@ func TestLargeShardsBecomeMore(t *testing.T) {
 		e.Verified.Fields = unique.Make(string(noise))
 		inv.Put(e)
 	}
-	if got := w.save(t, s, inv); len(got) < 2 || got[len(got)-1] != "prod-shop" {
+	if got := w.save(t, s, inv); len(got) < 2 || got[len(got)-1] != "prod.shop" {
 		t.Errorf("written: %v", got)
 	}
 	sameInventory(t, w, inv)
@@ -282,6 +282,28 @@ func refsOf(inv *Inventory) map[plumbline.Ref]bool {
 		out[ref] = true
 	}
 	return out
+}
+
+// TestNamesOfShards: environments whose names begin alike, with projects that are
+// named like the rest of them, have ConfigMaps of their own.
+func TestNamesOfShards(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, env := range []string{"prod", "prod-eu", "prod-eu-shop"} {
+		for _, project := range []string{"", "eu", "eu-shop", "shop", "2", "own"} {
+			for shard := range 4 {
+				s := New(nil, env)
+				what, name := fmt.Sprintf("shard %d of %q in %s", shard, project, env), s.name(project, shard)
+				if other, taken := seen[name]; taken {
+					t.Errorf("%s and %s are both %s", other, what, name)
+				}
+				seen[name] = what
+				if got := s.index(project, name); got != shard {
+					t.Errorf("%s is taken for that of shard %d", name, got)
+				}
+			}
+		}
+	}
 }
 
 // TestDeletedShards deletes each ConfigMap of an inventory in turn: it is missed,

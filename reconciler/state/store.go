@@ -52,17 +52,24 @@ func New(client corev1client.ConfigMapInterface, environment string) *Store {
 }
 
 // Name of the ConfigMap of a project's shard; project "" is for the environment
-// as a whole.
+// as a whole. No two are named alike: neither environments nor projects have
+// dots in their names.
 func (s *Store) name(project string, shard int) string {
 	n := "plumbline-inventory-" + s.environment
 	if project != "" {
-		n += "-" + project
+		n += "." + project
 	}
 	if shard > 0 {
 		n += "." + strconv.Itoa(shard+1)
 	}
+	if shard > 0 && project == "" {
+		n += ownShard
+	}
 	return n
 }
+
+// ownShard tells the second shard of an environment from a project named "2".
+const ownShard = ".own"
 
 // Loaded is what Load found.
 type Loaded struct {
