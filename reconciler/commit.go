@@ -89,13 +89,13 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		for _, m := range res.Plan.ModeChanges {
 			r.log.Warn("a service changes its mode", keyMessage, m.String(), keyAt, m.Origin.String())
 		}
-		r.pump(ctx)
 		r.rec.Deploy(c.SHA)
 		r.rec.Run++
 		if err := r.markPlanned(ctx, res.Plan, rendered.Objects, res.Prune); err != nil {
 			res.Err = err
 			return res
 		}
+		r.pump(ctx) // what is written down now: whoever comes after us knows what was posted
 	}
 	res.begun = true
 	for _, a := range r.execute(ctx, res.Plan, rendered.Objects) {
@@ -253,6 +253,8 @@ func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects 
 				e = entryOf(o)
 			}
 			e.Checksum, e.Verified = "", drift.Record{}
+			// Whose it was has to be known to whoever comes after us, too.
+			e.Shared, e.Adopted = e.Shared || c.Reason == ReasonShared, e.Adopted || c.Reason == ReasonAdopt
 			r.inv.Put(e)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler"
@@ -128,6 +130,72 @@ func TestKilledWhilePending(t *testing.T) {
 	want := []string{"pending: Applying 1 of 1 object", "success: superseded by " + plumbline.Commit{SHA: next}.Short()}
 	if got := w.posted.of(overtaken, "plumbline/"+w.env); !slices.Equal(got, want) {
 		t.Errorf("statuses of the commit that was overtaken: %q, want %q", got, want)
+	}
+}
+
+// ofTheProject renders Namespaces as those of projects are: one that is there
+// already is shared, or adopted where its definition asks for that.
+type ofTheProject struct{ reconciler.Renderer }
+
+func (p ofTheProject) Render(ctx context.Context, s plumbline.Snapshot) (reconciler.Rendered, error) {
+	out, err := p.Renderer.Render(ctx, s)
+	for ref, o := range out.Objects.All() {
+		if ref.Kind == "Namespace" {
+			c := *o
+			c.System, c.Control.Adopt = true, strings.Contains(o.Origin.Path, "adopt")
+			out.Objects = out.Objects.With(ref, &c)
+		}
+	}
+	return out, err
+}
+
+// TestKilledBesideOthersNamespace kills a run that begins to use a Namespace of
+// somebody else's, at each of its writes. The next process still knows whose it
+// is: what they say of it stays, and it is never deleted; adopted, it becomes
+// ours, and is not deleted either.
+func TestKilledBesideOthersNamespace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ file, mesh string }{{"shared.yaml", "theirs"}, {"adopt.yaml", "ours"}} {
+		t.Run(c.file, func(t *testing.T) {
+			t.Parallel()
+			for n := 0; ; n++ {
+				w := newWorld(t)
+				name := w.ns + "-theirs"
+				w.tune = func(o *reconciler.Options) {
+					o.Renderer, o.Adopt = ofTheProject{o.Renderer}, true
+					o.Prune = func(q reconciler.PruneRequest) reconciler.PruneDecision {
+						for _, c := range q.Candidates {
+							if !c.Adopted {
+								t.Errorf("killed at write %d: %s is taken for one that we made", n, c.Ref)
+							}
+						}
+						return reconciler.PruneDecision{}
+					}
+				}
+				theirs := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
+				theirs.SetName(name)
+				theirs.SetLabels(map[string]string{"mesh": "theirs"})
+				all := w.dynamic.Resource(namespaces)
+				if _, err := all.Create(t.Context(), theirs, metav1.CreateOptions{FieldManager: "kubectl"}); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = all.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}) })
+				files := map[string]string{"settings.yaml": settingsIs("blue"), c.file: "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + ", labels: {mesh: ours}}\n"}
+				w.commit(files)
+				died := w.killedAt(n, true)
+				w.sent()
+				now, err := all.Get(t.Context(), name, metav1.GetOptions{})
+				if err != nil || now.GetLabels()["mesh"] != c.mesh {
+					t.Errorf("killed at write %d: label mesh is %q, want %q, %v", n, now.GetLabels()["mesh"], c.mesh, err)
+				}
+				delete(files, c.file)
+				w.commit(files)
+				w.sent()
+				if !died {
+					return
+				}
+			}
+		})
 	}
 }
 

@@ -173,7 +173,8 @@ func (r *Reconciler) record(o *plumbline.Object, w written) applied {
 	}
 	if w.err == nil {
 		e := entryOf(o)
-		e.UID, e.Checksum, e.Verified, e.Shared = w.seen.UID, o.Checksum, drift.Verify(w.seen), w.shared
+		e.UID, e.Checksum, e.Verified = w.seen.UID, o.Checksum, drift.Verify(w.seen)
+		e.Shared, e.Adopted = w.shared, w.adopted
 		r.inv.Put(e)
 		r.watch.Set(w.seen)
 		delete(r.drifts, o.Ref)

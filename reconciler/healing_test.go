@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/reconciler"
@@ -80,6 +82,40 @@ func TestClosedGate(t *testing.T) {
 	p.stop()
 	w.tune = nil
 	w.converged("after the gate opened", map[string]string{"settings": "green"}, "ConfigMap extra")
+}
+
+// TestDriftToldByTheDead kills a process right after it posted that there is
+// drift, before it wrote that down. When the next one starts there is none any
+// more, and that is told.
+func TestDriftToldByTheDead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sha := w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	w.sent()
+	ours := w.get(configMaps, "settings")
+	w.tune = func(o *reconciler.Options) { o.Heal = func(plumbline.Ref) bool { return false } }
+	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/plumbline-inventory-") {
+			return nil, errKilled
+		}
+		return send()
+	}
+	p := w.start()
+	p.events.awaitRuns(t, sha, 1)
+	w.patch(configMaps, "settings", `{"data":{"color":"red"}}`, "kubectl-edit")
+	w.driftStatus(func(s plumbline.Status) bool { return s.State == plumbline.StatusFailure })
+	p.stop()
+	w.tune, w.between = nil, nil
+
+	again := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": ours.Object["data"]}}
+	again.SetName("settings")
+	again.SetLabels(ours.GetLabels())
+	if _, err := w.dynamic.Resource(configMaps).Namespace(w.ns).Apply(t.Context(), "settings", again, metav1.ApplyOptions{FieldManager: plumbline.FieldManager, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	p = w.start()
+	w.awaitLast(t, "success: No drift")
+	p.stop()
 }
 
 // TestLostInventory deletes the inventory: what the head desires is taken in

@@ -15,6 +15,8 @@ type loaded struct {
 
 	base    *Rendered // of the commit that is deployed, when asked for
 	baseErr error
+	// told is the drift status that the forge holds of that commit, if any.
+	told *plumbline.Status
 }
 
 // load fetches and renders beside the loop.
@@ -73,7 +75,34 @@ func (r *Reconciler) loadAhead(ctx context.Context) {
 }
 
 // fetch is the I/O of load. It first waits for one that began ahead of it.
-func (r *Reconciler) fetch(ctx context.Context, known, base string, begun *ahead) (l loaded) {
+func (r *Reconciler) fetch(ctx context.Context, known, base string, begun *ahead) loaded {
+	l := r.fetchCommits(ctx, known, base, begun)
+	if base != "" {
+		l.told = r.held(ctx, base)
+	}
+	return l
+}
+
+// held is the drift status of a commit that the forge holds. A process that was
+// killed after it posted one may not have written that down.
+func (r *Reconciler) held(ctx context.Context, sha string) (told *plumbline.Status) {
+	if r.o.Reporter == nil {
+		return nil
+	}
+	err := r.guard("read status", func() error {
+		s, ok, err := r.o.Reporter.Last(ctx, plumbline.StatusKey{SHA: sha, Context: driftContext(r.o.Context)})
+		if ok {
+			told = &s
+		}
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("what was last told of drift is not known", keyCommit, sha, keyErr, err)
+	}
+	return told
+}
+
+func (r *Reconciler) fetchCommits(ctx context.Context, known, base string, begun *ahead) (l loaded) {
 	defer r.recovered("render", &l.err)
 	l, early := begun.take()
 	switch {
@@ -125,6 +154,7 @@ func (r *Reconciler) render(ctx context.Context, sha string) (*Rendered, error) 
 // takeLoaded takes in what load brought. It is done when a one-shot run cannot
 // go on.
 func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err error) {
+	r.takeTold(l.told)
 	r.takeBase(l)
 	defer r.takeOrdered(l.err)
 	if l.err != nil && ctx.Err() == nil {
@@ -142,6 +172,19 @@ func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err e
 		r.look(ctx, append(r.watch.Take(), r.unseen()...))
 	}
 	return false, nil
+}
+
+// takeTold takes in what the forge holds: it may be more than we know of, and
+// what is told there of drift must not stay when there is none any more.
+func (r *Reconciler) takeTold(told *plumbline.Status) {
+	if told == nil || told.SHA != r.rec.Applied {
+		return
+	}
+	r.o.Outbox.Accepted(*told, r.o.Now())
+	if r.heals.sha != told.SHA {
+		r.heals = healed{sha: told.SHA}
+	}
+	r.heals.said = r.heals.said || told.State != plumbline.StatusSuccess
 }
 
 // takeBase takes in the commit that is deployed.

@@ -47,7 +47,7 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 		if ch.Op == plumbline.OpDelete {
 			_, replaced := modes[service{e.Project, e.Service}]
 			candidates = append(candidates, Candidate{
-				Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared, Replaced: replaced,
+				Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared || e.Adopted, Replaced: replaced,
 			})
 		}
 	}

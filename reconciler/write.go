@@ -17,6 +17,7 @@ type written struct {
 	before  string // resourceVersion before the write; empty for a create
 	created bool
 	shared  bool // only our labels were added
+	adopted bool // it was somebody else's
 	foreign bool // it turned out not to be ours
 	err     error
 
@@ -103,7 +104,7 @@ func (r *Reconciler) configure(ctx context.Context, q *request) written {
 		}
 		s.seen, s.pinned = seen, attempt < retries
 		w := r.replace(ctx, s, reason)
-		w.shared = shared
+		w.shared, w.adopted = shared, reason == ReasonAdopt || e.Adopted
 		if o.Control.ReportDrift {
 			w.err = blocked(w.err)
 		}

@@ -41,6 +41,7 @@ type wireEntry struct {
 	UID       string           `json:"u,omitempty"`
 	Keep      bool             `json:"keep,omitempty"`
 	Shared    bool             `json:"shared,omitempty"`
+	Adopted   bool             `json:"adopted,omitempty"`
 	Verified  *wireRecord      `json:"ok,omitempty"`
 }
 
@@ -70,7 +71,7 @@ func wireOf(entries []Entry, plan string) wireShard {
 	for _, e := range entries {
 		we := wireEntry{
 			Group: e.Ref.Group, Kind: e.Ref.Kind, Namespace: e.Ref.Namespace, Name: e.Ref.Name,
-			Version: e.Version, Service: e.Service, Origin: e.Origin, Checksum: e.Checksum, UID: e.UID, Keep: e.Keep, Shared: e.Shared,
+			Version: e.Version, Service: e.Service, Origin: e.Origin, Checksum: e.Checksum, UID: e.UID, Keep: e.Keep, Shared: e.Shared, Adopted: e.Adopted,
 		}
 		if e.Verified.UID != "" {
 			i, ok := sets[e.Verified.Fields]
@@ -97,7 +98,7 @@ func decodeShard(data []byte, project string) (entries []Entry, plan string, err
 		e := Entry{
 			Ref:     plumbline.Ref{Group: texts.one(we.Group), Kind: texts.one(we.Kind), Namespace: texts.one(we.Namespace), Name: we.Name},
 			Version: texts.one(we.Version), Project: texts.one(cmp.Or(we.Project, project)), Service: texts.one(we.Service), Origin: we.Origin,
-			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep, Shared: we.Shared,
+			Checksum: we.Checksum, UID: we.UID, Keep: we.Keep, Shared: we.Shared, Adopted: we.Adopted,
 		}
 		e.Origin.Path = texts.one(e.Origin.Path)
 		if e.Ref.Kind == "" || e.Ref.Name == "" {
