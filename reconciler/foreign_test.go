@@ -43,7 +43,7 @@ func TestForeignReported(t *testing.T) {
 		return e.Kind == reconciler.EventOutcome && e.Outcome.Ref.Name == "axle" && e.Outcome.Action == plumbline.ActionUnchanged
 	})
 	w.patch(widgetObjects, "cog", `{"spec":{"size":null}}`, "kubectl-edit")
-	w.awaitLast(t, "success: No drift")
+	w.awaitNoDrift(t)
 	p.stop()
 	if got := p.events.told(reconciler.EventForeign); len(got) != 1 || got[0].Verdict.String() != "Widget "+w.ns+"/cog foreign at .spec.size by kubectl-edit" {
 		t.Errorf("told %v", got)

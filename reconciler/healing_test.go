@@ -114,7 +114,7 @@ func TestDriftToldByTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = w.start()
-	w.awaitLast(t, "success: No drift")
+	w.awaitNoDrift(t)
 	p.stop()
 }
 

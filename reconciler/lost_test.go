@@ -61,7 +61,7 @@ func TestOwnershipLost(t *testing.T) {
 			return applied(u) && field(u, ".spec.parts[0].color") == `"blue"`
 		})
 	}
-	w.awaitLast(t, "success: No drift")
+	w.awaitNoDrift(t)
 	p.stop()
 	if got := p.events.told(reconciler.EventShift); len(got) != 1 || got[0].Shift.Reason != "ownership lost by the server" {
 		t.Errorf("told %v", got)
@@ -76,12 +76,13 @@ func TestOwnershipLost(t *testing.T) {
 	}
 }
 
-// awaitLast waits until the newest drift status of the head is want.
-func (w *world) awaitLast(t *testing.T, want string) {
+// awaitNoDrift waits until the newest drift status of the head says that there is
+// none.
+func (w *world) awaitNoDrift(t *testing.T) {
 	t.Helper()
 	poll(t, func(context.Context) bool {
 		all := w.posted.of(w.repo.head(), "plumbline/"+w.env+"/drift")
-		return len(all) > 0 && all[len(all)-1] == want
+		return len(all) > 0 && all[len(all)-1] == "success: No drift"
 	})
 }
 
@@ -122,7 +123,7 @@ func TestDefinitionsUnreadable(t *testing.T) {
 		p.edit(step{verb: "status", args: []string{"gadgets.v1.GROUP", fmt.Sprintf("g%02d", i)}, manager: "controller", payload: "{status: {ready: true}}"}, p.resource("gadgets.v1.GROUP"))
 	}
 	p.p.events.awaitCount(t, reconciler.EventShift, 1)
-	p.w.awaitLast(t, "success: No drift")
+	p.w.awaitNoDrift(t)
 	p.p.stop()
 	if got := p.p.events.told(reconciler.EventShift); len(got) != 1 {
 		t.Errorf("told %v", got)
