@@ -335,7 +335,9 @@ func (w *walker) entry(d *directory, dir string, e fs.DirEntry, was entry) error
 		if !e.IsDir() && !isYAML(name) {
 			return nil
 		}
-		d.skip(path.Join(dir, name), "hidden")
+		if name != ".git" { // nobody takes it for definitions
+			d.skip(path.Join(dir, name), "hidden")
+		}
 		return w.took(path.Join(dir, name), load{files: 1}, nil)
 	case e.IsDir():
 		if was.dir == nil {

@@ -120,6 +120,8 @@ func (c *serviceCheck) routePort(route definition.Route) {
 	p, ok := ports[route.Port]
 	at := c.routes.src.At(route.At)
 	switch {
+	case len(ports) == 0:
+		c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("%s is not called on port %d: no task of it has a port", c.name.id, route.Port))
 	case !ok:
 		c.unit.violate(definition.CodeRoutePort, at, fmt.Sprintf("%s is not called on port %d; its ports are %s", c.name.id, route.Port, list(ports)))
 	case route.TCP != (p == definition.ProtocolTCP):
@@ -148,9 +150,6 @@ func list(ports map[int]definition.Protocol) string {
 		numbers = append(numbers, p)
 	}
 	slices.Sort(numbers)
-	if len(numbers) == 0 {
-		return "none"
-	}
 	return strings.Trim(fmt.Sprint(numbers), "[]")
 }
 

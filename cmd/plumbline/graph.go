@@ -50,6 +50,9 @@ func (a *app) graph(ctx context.Context, args []string, revision string) error {
 	if err := a.sayViolations(plumbline.SortViolations(slices.Concat(r.Violations, whole.Warnings()))); err != nil {
 		return err
 	}
+	if err := knownProjects(s.projects, r); err != nil {
+		return err
+	}
 	g := whole.Only(s.projects)
 	switch a.output {
 	case "json":

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -127,7 +126,7 @@ func (a *app) exportFiles(args []string) ([]importer.File, error) {
 		if arg == "-" {
 			text, err := readLimited(a.in)
 			if err != nil {
-				return nil, fmt.Errorf("read standard input: %w", err)
+				return nil, plumbline.Errorf(plumbline.KindInvalid, "read standard input", "%w", err)
 			}
 			files = append(files, importer.File{Path: "stdin", Text: text})
 			continue
@@ -143,7 +142,7 @@ func (a *app) exportFiles(args []string) ([]importer.File, error) {
 			seen[p] = true
 			text, err := readFile(p)
 			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", p, err)
+				return nil, plumbline.Errorf(plumbline.KindInvalid, "read export", "%w", err)
 			}
 			files = append(files, importer.File{Path: filepath.ToSlash(p), Text: text})
 		}
@@ -239,7 +238,7 @@ func writeImported(dir string, files []importer.File, force bool) (err error) {
 			err = root.WriteFile(f.Path, f.Text, mode)
 		}
 		if err != nil {
-			return fmt.Errorf("write %s: %w", f.Path, err)
+			return usage("--to: %w", err)
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -70,6 +69,9 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 		for _, m := range r.Services {
 			a.note("%s/%s: %s: %s", m.Project, m.Service, m.Mode, m.Why)
 		}
+	}
+	if err := knownProjects(s.projects, r); err != nil {
+		return err
 	}
 	ms, err := manifests(r, s.projects, f.showSecrets)
 	if err != nil {
@@ -188,7 +190,7 @@ func writeSplit(dir string, ms []manifest, format string) error {
 			err = root.WriteFile(name, buf.Bytes(), 0o600)
 		}
 		if err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
+			return usage("--split-dir: %w", err)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/cmd/plumbline/internal/config"
@@ -80,6 +81,16 @@ func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environ
 		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.dir, "no definitions; name the directory that holds them")
 	}
 	return rendering{environment: e.Name, Result: res}, nil
+}
+
+// knownProjects refuses projects of --project that a rendering has not.
+func knownProjects(chosen []string, r rendering) error {
+	for _, p := range chosen {
+		if !slices.Contains(r.Projects, p) {
+			return usage("--project: there is no %q in environment %s, only %s", p, r.environment, strings.Join(r.Projects, ", "))
+		}
+	}
+	return nil
 }
 
 // renderings renders every chosen environment. With DIR it is one, and lies

@@ -4,6 +4,7 @@
 package secret
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -78,15 +79,7 @@ func Hash(key []byte, secrets []*definition.Secret) string {
 	case key == nil:
 		return Unkeyed
 	}
-	sorted := slices.SortedFunc(slices.Values(secrets), func(a, b *definition.Secret) int {
-		switch {
-		case a.ID.Value < b.ID.Value:
-			return -1
-		case a.ID.Value > b.ID.Value:
-			return 1
-		}
-		return 0
-	})
+	sorted := slices.SortedFunc(slices.Values(secrets), func(a, b *definition.Secret) int { return cmp.Compare(a.ID.Value, b.ID.Value) })
 	h := hmac.New(sha256.New, key)
 	for _, s := range sorted {
 		part(h, s.ID.Value)

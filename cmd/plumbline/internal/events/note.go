@@ -2,10 +2,11 @@
 // `kubectl describe` shows below an object, and what alerting on Events sees.
 //
 // In go the events of a reconciler, out come Events of the reasons Drifted,
-// Healed, Applied, Pruned, PruneBlocked, Fight, Conflict, OwnershipMoved
-// and ForeignField: each said once, and not more of them at once than a person could read. They hold names of
-// objects, fields and field managers, and never a value. An Event that is not
-// written changes nothing: it is told in the log that none can be, once.
+// Healed, Applied, Pruned, PruneBlocked, Fight, Conflict, OwnershipMoved and
+// ForeignField: each said once, and not more of them at once than a person could
+// read. They hold names of objects, fields and field managers, and never a value.
+// An Event that is not written changes nothing: it is told in the log that none
+// can be, once.
 package events
 
 import (
