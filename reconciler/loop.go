@@ -20,7 +20,7 @@ func (r *Reconciler) Run(ctx context.Context) (Result, error) {
 			return res, err
 		}
 		if errors.Is(err, errRewound) {
-			r.log.Warn("the cluster was restored from an older state; everything is read again")
+			r.log.Warn("the cluster was restored from an older state, or is another one; everything is read again")
 			*r = *New(r.o)
 			r.rewound = true
 			continue
@@ -31,8 +31,9 @@ func (r *Reconciler) Run(ctx context.Context) (Result, error) {
 	}
 }
 
-// errRewound ends a session on a cluster that was restored from a backup.
-var errRewound = errors.New("the cluster is older than it was")
+// errRewound ends a session on a cluster that was restored from a backup, or in
+// whose place another one answers.
+var errRewound = errors.New("the cluster is older than it was, or another one")
 
 // session is a run from one reading of the inventory to its end.
 func (r *Reconciler) session(ctx context.Context) (Result, error) {

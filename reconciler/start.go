@@ -16,7 +16,7 @@ import (
 )
 
 func (r *Reconciler) newWatch() {
-	r.watch = observe.New(observe.Options{Source: r.o.Client, Logger: r.log})
+	r.watch = observe.New(observe.Options{Source: r.o.Client, Logger: r.log, Cluster: r.clusterUID})
 }
 
 // start finds out where we are: whose installation this is, what it owns, and
@@ -57,6 +57,7 @@ func (r *Reconciler) start(ctx context.Context) error {
 		r.forgetRecords()
 	}
 	r.rec.Cluster = uid
+	r.watch.On(uid)
 	if err := r.ensureWatched(ctx, plumbline.Objects{}); err != nil {
 		return err
 	}

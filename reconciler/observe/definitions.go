@@ -87,8 +87,9 @@ func (w *Watcher) define(ctx, lifetime context.Context) error {
 				cancel()
 			}
 		},
-		opened:  func() {},
-		rewound: func() {},
+		opened:    func() {},
+		rewound:   func() {},
+		elsewhere: func(context.Context) bool { return false }, // the other watches ask
 	}
 	r := cache.NewReflectorWithOptions(lw, &metav1.PartialObjectMetadata{}, &definitionStore{w}, cache.ReflectorOptions{Name: definitionKind().String(), Logger: &silent})
 	w.wg.Add(1)

@@ -8,12 +8,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
-// Rewound tells whether the cluster is older than it was seen before: it was
-// restored from a backup. Nothing that is observed then counts.
+// Rewound tells whether the cluster is older than it was seen before, since it was
+// restored from a backup, or is another one. Nothing that is observed then counts.
 func (w *Watcher) Rewound() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.rewound
+}
+
+// elsewhere tells whether another cluster answers than the one that is watched.
+func (w *Watcher) elsewhere(ctx context.Context) bool {
+	w.mu.Lock()
+	was := w.cluster
+	w.mu.Unlock()
+	if w.opts.Cluster == nil || was == "" {
+		return false
+	}
+	is, err := w.opts.Cluster(ctx)
+	return err == nil && is != was // or the watch that is opened next finds out why
 }
 
 // rewind notes that the cluster is older than it was; w.mu is held.

@@ -158,6 +158,8 @@ type reporting struct {
 	failed  func(error)
 	opened  func()
 	rewound func()
+	// elsewhere tells whether another cluster answers.
+	elsewhere func(context.Context) bool
 
 	broken bool // the watch could not be opened when it was tried last
 }
@@ -183,9 +185,9 @@ func (r *reporting) ListWithContext(ctx context.Context, o metav1.ListOptions) (
 
 // WatchWithContext implements cache.ListerWatcherWithContext.
 func (r *reporting) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	if r.broken && o.SendInitialEvents == nil && r.rewoundTo(ctx, o.ResourceVersion) {
+	if r.broken && (r.elsewhere(ctx) || o.SendInitialEvents == nil && r.rewoundTo(ctx, o.ResourceVersion)) {
 		r.rewound()
-		return nil, apierrors.NewResourceExpired("the cluster is older than it was")
+		return nil, apierrors.NewResourceExpired("the cluster is older than it was, or another one")
 	}
 	w, err := r.ListerWatcherWithContext.WatchWithContext(ctx, o)
 	if o.SendInitialEvents != nil && apierrors.IsInvalid(err) {

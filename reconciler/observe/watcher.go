@@ -42,6 +42,9 @@ type source interface {
 type Options struct {
 	Source source
 	Logger *slog.Logger
+	// Cluster is what tells one cluster from another. It is asked after a watch
+	// could not be opened; nil: nothing tells.
+	Cluster func(context.Context) (string, error)
 }
 
 // Watcher holds what is observed of every watched kind. It is safe for
@@ -53,6 +56,7 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	selector string
+	cluster  string // that is watched
 	kinds    map[plumbline.GroupKind]*kind
 	dirty    map[plumbline.Ref]bool
 	synced   chan struct{} // closed and renewed whenever a kind's state changes
@@ -94,6 +98,13 @@ func (w *Watcher) Select(selector string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.selector = selector
+}
+
+// On sets what tells the cluster from others, before the first watch is opened.
+func (w *Watcher) On(cluster string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cluster = cluster
 }
 
 // Failing are the kinds that are not observed because the API server refuses,
@@ -273,6 +284,7 @@ func (w *Watcher) run(lifetime context.Context, served cluster.Kind, before *kin
 		ListerWatcherWithContext: w.opts.Source.ListWatch(served, selector),
 		failed:                   func(err error) { w.failed(gk, err) },
 		opened:                   func() { w.opened(gk) },
+		elsewhere:                w.elsewhere,
 		rewound: func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
