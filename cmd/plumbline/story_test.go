@@ -54,6 +54,8 @@ import (
 //	forge                      a repository on a real Gitea, which all that follows is about
 //	revoke-token, rotate-token, read-only-token  Plumbline's on the forge, in the file token
 //	tokens-unseen              in all that Plumbline said
+//	kubectl PAGE ARGS          the real kubectl, with a line that stands in a page of docs
+//	all-typed PAGE             all such lines of the page were run
 //	documented PAGE FILE       the file, or stdout, stands in a page of docs
 //	wait-log REGEXP
 //	all-statuses COMMIT        what was pending and was overtaken, too
@@ -92,6 +94,8 @@ func TestStories(t *testing.T) {
 			"writes":          told(0, 0, (*story).showWrites),
 			"create-live":     told(1, 2, (*story).createLive),
 			"managers":        told(1, 1, (*story).showManagers),
+			"kubectl":         told(2, 99, (*story).kubectl),
+			"all-typed":       told(1, 1, (*story).allTyped),
 			"documented":      told(2, 2, (*story).documented),
 			"edit-live":       told(3, 3, (*story).editLive),
 			"delete-live":     told(1, 1, (*story).deleteLive),
@@ -127,6 +131,7 @@ type story struct {
 	dir   string
 	forge *storyForge // nil: statuses are Git notes
 	keys  storyKeys
+	ran   map[string]bool // lines with kubectl
 }
 
 // told makes a command of the archive of a method.
@@ -349,6 +354,8 @@ func kind(word string) (schema.GroupVersionResource, bool) {
 		"destinationrule":     {Group: "networking.istio.io", Version: "v1", Resource: "destinationrules"},
 		"scaledobject":        {Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"},
 		"serviceaccount":      {Version: "v1", Resource: "serviceaccounts"},
+		"clusterrole":         {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"},
+		"clusterrolebinding":  {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"},
 		"authorizationpolicy": {Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"},
 	}
 	gvr, ok := kinds[word]
