@@ -85,7 +85,8 @@ func explain(err error, text []byte) (int, string) {
 		}
 		message = "a value that begins with * is an alias, and its anchor is not there: quote the value"
 	}
-	if i := strings.IndexAny(message, "'\"`"); i >= 0 {
+	// Of what the parser expected it quotes its own words, of all else the text.
+	if i := strings.IndexAny(message, "'\"`"); i >= 0 && !strings.HasPrefix(message, "did not find expected ") {
 		message = strings.TrimSpace(message[:i])
 	}
 	return line, "not valid YAML: " + message + remedy(message)
@@ -98,6 +99,10 @@ func remedy(message string) string {
 		return ": put a value that holds a colon and a blank in quotes, or look at the indentation"
 	case "found character that cannot start any token":
 		return ": indent with blanks, not with tabs, and put a value that begins with @, ` or % in quotes"
+	case "did not find expected ',' or '}'", "did not find expected ',' or ']'":
+		return ": close what { or [ opened here or on a line above"
+	case "did not find expected '-' indicator":
+		return ": look at the indentation of the list"
 	case "did not find expected key":
 		return ": look at the indentation of this line and the one above"
 	}
