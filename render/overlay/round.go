@@ -46,17 +46,8 @@ func (r *round) build(known map[[sha256.Size]byte]*built) error {
 			continue
 		}
 		all.Go(func() error {
-			if r.l.stopped() != nil || r.tooLarge() {
-				return nil
-			}
-			out, err := p.build(r.l.root, nil)
-			if err == nil && !r.t.renames {
-				err = r.finish(out)
-			}
-			if errs[i] = err; err == nil {
-				r.built[i] = out
-			}
-			return nil
+			r.built[i], errs[i] = r.one(p)
+			return nil // an error of one keeps no other from being built
 		})
 	}
 	_ = all.Wait() // they are in errs
@@ -76,6 +67,21 @@ func (r *round) build(known map[[sha256.Size]byte]*built) error {
 		return a.explain()
 	}
 	return nil
+}
+
+// one builds one part; nothing once it is not wanted any more.
+func (r *round) one(p *part) (*built, error) {
+	if r.l.stopped() != nil || r.tooLarge() {
+		return nil, nil
+	}
+	out, err := p.build(r.l.root, nil)
+	if err == nil && !r.t.renames {
+		err = r.finish(out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (r *round) tooLarge() bool { return r.bytes.Load() > int64(r.limit) }
