@@ -19,6 +19,7 @@ const (
 	KindWaiting        // a dependency is not there yet: again after Error.After
 	KindInvalid        // this revision can never work: nothing until a new commit
 	KindDenied         // rights, ownership, budget: again at the normal interval
+	KindUnhealthy      // not ready for too long: again at the normal interval
 	KindUsage          // flags, configuration or kubeconfig unreadable
 	KindInternal       // a bug
 )
@@ -32,6 +33,8 @@ func (k Kind) String() string {
 		return "invalid"
 	case KindDenied:
 		return "denied"
+	case KindUnhealthy:
+		return "unhealthy"
 	case KindUsage:
 		return "usage"
 	case KindInternal:
@@ -45,6 +48,8 @@ func (k Kind) String() string {
 // kind.
 func (k Kind) ExitCode() int {
 	switch k {
+	case KindUnhealthy:
+		return 1
 	case KindUsage:
 		return 2
 	case KindInvalid:
@@ -98,7 +103,7 @@ func Errorf(k Kind, op, format string, args ...any) *Error {
 }
 
 // KindOf is the outermost explicit kind in err's chain; of joined errors the
-// most severe by exit code order 70 > 2 > 4 > 3 > 5. It is KindUnset for nil
+// most severe by exit code order 70 > 2 > 4 > 3 > 5 > 1. It is KindUnset for nil
 // and KindTransient for an error that says nothing.
 func KindOf(err error) Kind {
 	if err == nil {
@@ -136,16 +141,18 @@ func explicitKind(err error) Kind {
 func severity(k Kind) int {
 	switch k {
 	case KindInternal:
-		return 6
+		return 7
 	case KindUsage:
-		return 5
+		return 6
 	case KindDenied:
-		return 4
+		return 5
 	case KindInvalid:
-		return 3
+		return 4
 	case KindTransient:
-		return 2
+		return 3
 	case KindWaiting:
+		return 2
+	case KindUnhealthy:
 		return 1
 	default:
 		return 0

@@ -40,7 +40,8 @@ type Result struct {
 	// begun says that the commit could be written, as far as it differs: the
 	// cluster is, or is becoming, what it says.
 	begun bool
-	// unread are the objects of which nobody knows whether they exist.
+	// unread are the objects of which nobody knows whether they exist, and those
+	// that wait for others to become ready.
 	unread unread
 }
 
@@ -65,7 +66,8 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		return res
 	}
 	r.claimPlanned()
-	planned, decided := r.planned.next(r.planInput(c, rendered.Objects))
+	in := r.planInput(c, rendered.Objects)
+	planned, decided := r.planned.next(in)
 	r.planned = planned
 	res.Plan = r.planned.plan()
 	r.noteDefinitions(rendered.Objects, decided)
@@ -73,6 +75,7 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 	r.postpone(&res.Plan)
 	res.unread = r.preread(ctx, &res.Plan, rendered.Objects, r.fresh)
 	r.spare(&res.Plan, rendered.Objects)
+	in.stageAdopted(&res.Plan, r.o.ReadyTimeout == 0)
 	r.choosePrune(ctx, c, &res)
 	refuseNames(&res.Plan)
 	writes := res.Plan.Count(plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete)
@@ -98,7 +101,10 @@ func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered
 		r.pump(ctx) // what is written down now: whoever comes after us knows what was posted
 	}
 	res.begun = true
-	for _, a := range r.execute(ctx, res.Plan, rendered.Objects) {
+	clear(r.awaited)
+	outcomes, waiting := r.execute(ctx, res.Plan, rendered.Objects)
+	maps.Copy(res.unread, waiting)
+	for _, a := range outcomes {
 		res.Outcomes = append(res.Outcomes, a.Outcome)
 	}
 	res.Err = r.unfinished(ctx, res)
@@ -143,6 +149,8 @@ func (r *Reconciler) unfinished(ctx context.Context, res Result) error {
 				left(c.Ref, unanswered(c.Ref, c.Origin))
 			case reasonUnread:
 				left(c.Ref, &plumbline.Error{Origin: c.Origin, Err: res.unread[c.Ref]})
+			case reasonUnready:
+				left(c.Ref, res.unread[c.Ref])
 			default:
 				left(c.Ref, r.skipped(ctx, c))
 			}

@@ -29,6 +29,7 @@ type drifted struct {
 // look judges objects of which something changed.
 func (r *Reconciler) look(ctx context.Context, refs []plumbline.Ref) {
 	r.takeDefinitions(ctx)
+	r.wakeUnready(refs)
 	slices.SortFunc(refs, plumbline.Ref.Compare)
 	gone := map[plumbline.GroupKind][]plumbline.Ref{}
 	for _, ref := range slices.Compact(refs) {

@@ -17,9 +17,9 @@ type applied struct {
 
 // execute does what p intends, wave by wave: creates, configures and deletes. A
 // failed object stops itself, and the later steps of a service that changes its
-// mode; an API server that is not there stops the rest.
-func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) []applied {
-	var out []applied
+// mode; an API server that is not there stops the rest. It also returns the
+// errors of what waits for something to become ready.
+func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plumbline.Objects) (out []applied, waiting unread) {
 	b := r.outage.braked(r.o.Now())
 	bulk := len(p.Changes) >= manyWrites
 	if bulk {
@@ -31,6 +31,7 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 		for n < len(p.Changes) && p.Changes[n].Wave == p.Changes[0].Wave {
 			n++
 		}
+		r.awaitReady(ctx, order, p.Changes, n, objects)
 		order.hold(p.Changes[:n])
 		results := r.wave(ctx, r.requests(p.Revision, p.Changes[:n], objects, bulk), b)
 		order.took(p.Changes[:n], results)
@@ -40,7 +41,7 @@ func (r *Reconciler) execute(ctx context.Context, p plumbline.Plan, objects plum
 	if len(out) > 0 && ctx.Err() == nil {
 		r.outage.met(b.met, r.o.Now())
 	}
-	return out
+	return out, order.unready
 }
 
 // manyWrites are so many that connections of their own pay.

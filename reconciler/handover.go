@@ -59,12 +59,16 @@ type steps struct {
 	of     func(plumbline.Ref) service
 	modes  map[service]plumbline.ModeChange
 	undone map[service]string // the reason of what waits
+	begun  map[service]bool   // those that have come to their first step
+	errs   map[service]error  // those of reasonUnready
+	// unready are the errors of the changes that wait for one of those.
+	unready unread
 }
 
 // newSteps looks at what is to be claimed: where that cannot be, nothing makes
 // way for it.
 func newSteps(p plumbline.Plan, of func(plumbline.Ref) service) *steps {
-	s := &steps{of: of, modes: byService(p.ModeChanges), undone: map[service]string{}}
+	s := &steps{of: of, modes: byService(p.ModeChanges), undone: map[service]string{}, begun: map[service]bool{}, errs: map[service]error{}, unready: unread{}}
 	for _, c := range p.Changes {
 		if c.Wave == plumbline.WaveClaim && (c.Op == plumbline.OpConflict || c.Op == plumbline.OpSkip && c.Reason != reasonInPlace) {
 			s.undone[of(c.Ref)] = reasonHeld
@@ -88,7 +92,9 @@ func (s *steps) hold(changes []plumbline.Change) {
 		}
 		switch c.Op {
 		case plumbline.OpCreate, plumbline.OpConfigure, plumbline.OpDelete:
-			c.Op, c.Reason = plumbline.OpSkip, why
+			if c.Op, c.Reason = plumbline.OpSkip, why; why == reasonUnready {
+				s.unready[c.Ref], s.undone[of] = s.errs[of], reasonHeld
+			}
 		case plumbline.OpSkip:
 			if c.Reason == reasonInPlace {
 				c.Reason = why // what is in its place was not asked to go

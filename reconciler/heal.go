@@ -127,7 +127,8 @@ func (r *Reconciler) heal(ctx context.Context, refs []plumbline.Ref, fresh found
 			r.healFailed(c.Ref, before[c.Ref], why)
 		}
 	}
-	for _, a := range r.execute(ctx, p, r.desired) {
+	done, _ := r.execute(ctx, p, r.desired) // nothing waits: no mode changes
+	for _, a := range done {
 		r.takeHeal(before[a.Ref], a)
 	}
 }

@@ -96,10 +96,12 @@ func ModeChanges(leaving []Candidate, had func(plumbline.Ref) bool, desired plum
 			out = append(out, plumbline.ModeChange{Project: s.project, Service: s.id, From: from, To: to, Origin: origins[s]})
 		}
 	}
-	slices.SortFunc(out, func(a, b plumbline.ModeChange) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
-	})
+	slices.SortFunc(out, compareChanges)
 	return out
+}
+
+func compareChanges(a, b plumbline.ModeChange) int {
+	return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
 }
 
 // byService finds the change of a service.
@@ -137,6 +139,46 @@ func (in planInput) stageModes(p *plumbline.Plan) {
 			stage(c, m)
 		}
 	}
+}
+
+// stageAdopted finds the services that take over Services of others for pods of
+// Knative, which are new, and puts these steps where those of a change of mode
+// are: the Services lead to the new pods once they are ready.
+func (in planInput) stageAdopted(p *plumbline.Plan, abrupt bool) {
+	modes := byService(p.ModeChanges)
+	taken := map[service]plumbline.ModeChange{}
+	for _, c := range p.Changes {
+		s := in.serviceOf(c.Ref)
+		_, changes := modes[s]
+		if s != (service{}) && !changes && c.Op == plumbline.OpConfigure && c.Reason == ReasonAdopt && partOf(c.Ref).reached {
+			taken[s] = plumbline.ModeChange{Project: s.project, Service: s.id, Origin: c.Origin, Abrupt: abrupt}
+		}
+	}
+	if len(taken) == 0 {
+		return
+	}
+	now := map[service]parts{}
+	for ref, o := range in.Desired.All() {
+		if s := (service{o.Project, o.Service}); taken[s] != (plumbline.ModeChange{}) {
+			now[s] = now[s].and(partOf(ref))
+		}
+	}
+	for s, m := range taken {
+		if m.To = now[s].mode(); m.To != plumbline.ModeKnativeDirect {
+			delete(taken, s)
+			continue
+		}
+		taken[s] = m
+		p.ModeChanges = append(p.ModeChanges, m)
+	}
+	slices.SortFunc(p.ModeChanges, compareChanges)
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if m, ok := taken[in.serviceOf(c.Ref)]; ok && c.Op != plumbline.OpDelete {
+			stage(c, m)
+		}
+	}
+	slices.SortStableFunc(p.Changes, func(a, b plumbline.Change) int { return int(a.Wave - b.Wave) })
 }
 
 // serviceOf is the service that an object belongs to, or belonged to; zero for

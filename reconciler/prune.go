@@ -45,7 +45,7 @@ func (r *Reconciler) choosePrune(ctx context.Context, c plumbline.Commit, res *R
 			r.forget(ch.Ref)
 		}
 		if ch.Op == plumbline.OpDelete {
-			_, replaced := modes[service{e.Project, e.Service}]
+			replaced := modes[service{e.Project, e.Service}].From != ""
 			candidates = append(candidates, Candidate{
 				Ref: ch.Ref, Project: e.Project, Service: e.Service, Keep: e.Keep, Adopted: e.Shared || e.Adopted, Replaced: replaced,
 			})

@@ -125,7 +125,10 @@ type Options struct {
 	Drift       DriftAction
 	Foreign     Foreign // optional: ignored
 	Adopt       bool    // allow.adopt
-	Workers     int     // writes under way at once; 0 means 16
+	// ReadyTimeout is how long a service that changes its mode may wait for its
+	// new objects to become ready before that is a failure; 0: it does not wait.
+	ReadyTimeout time.Duration
+	Workers      int // writes under way at once; 0 means 16
 	// Patience is how long the others wait for one object that the API server does
 	// not answer for; 0 means 5 s. With Once they wait until the request ends.
 	Patience time.Duration
@@ -229,7 +232,8 @@ type Reconciler struct {
 	// The head as it was last processed.
 	head    head
 	planned planned
-	order   *order // nil when nobody waits for an answer
+	awaited map[plumbline.Ref]bool // objects that are not ready, and that something waits for
+	order   *order                 // nil when nobody waits for an answer
 
 	drifts  map[plumbline.Ref]*drifted
 	history map[plumbline.Ref]drift.History
@@ -289,6 +293,7 @@ func New(o Options) *Reconciler {
 
 		aside:    aside{jobs: map[plumbline.Ref]*job{}, came: make(chan *job), slow: map[plumbline.Ref]bool{}},
 		askAgain: map[plumbline.Ref]bool{},
+		awaited:  map[plumbline.Ref]bool{},
 	}
 }
 

@@ -47,7 +47,9 @@ func (r *Reconciler) retryIn(err error, n int) (after time.Duration, again bool)
 		return 0, false
 	case r.o.Once && (kind == plumbline.KindDenied || kind == plumbline.KindInternal):
 		return 0, false
-	case kind == plumbline.KindDenied:
+	case r.o.Once && kind == plumbline.KindUnhealthy:
+		return 0, false
+	case kind == plumbline.KindDenied, kind == plumbline.KindUnhealthy:
 		return max(asked, r.o.Interval), true
 	case errors.Is(err, errInPlace):
 		return min(lookAgain<<min(n, 16), r.o.Interval), true

@@ -247,7 +247,7 @@ func (b *builder) deployments() {
 		}
 		b.add(b.mesh.DeploymentPolicy(a, numbers), b.policyAbout(versions))
 	})
-	b.reach(func(p definition.Port) []deployment.Endpoint {
+	b.reach(pod.Selector, func(p definition.Port) []deployment.Endpoint {
 		return []deployment.Endpoint{{Name: p.Name, Protocol: p.Protocol, Port: p.Address, Target: p.Port}}
 	})
 }
@@ -297,7 +297,7 @@ func (b *builder) knative(ctx context.Context) {
 		b.addKnative(ctx, knative.Route(b.name.project, b.name.id, b.shares()), at, func(string) plumbline.Origin { return at.origin })
 		return
 	}
-	b.reach(func(p definition.Port) []deployment.Endpoint {
+	b.reach(knative.Selector, func(p definition.Port) []deployment.Endpoint {
 		target := knative.PortHTTP
 		if p.Protocol != definition.ProtocolHTTP {
 			target = knative.PortH2C

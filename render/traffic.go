@@ -65,8 +65,8 @@ func weights(targets []definition.Target) []int {
 
 // reach renders the Services by which a service and each version of it are
 // reached, and the VirtualService that shares calls out. A service without
-// ports is not reached.
-func (b *builder) reach(endpoints func(definition.Port) []deployment.Endpoint) {
+// ports is not reached. The pods of a version are those that pods selects.
+func (b *builder) reach(pods func(*definition.Version) map[string]string, endpoints func(definition.Port) []deployment.Endpoint) {
 	var all []deployment.Endpoint
 	for _, v := range b.versions {
 		var own []deployment.Endpoint
@@ -76,7 +76,7 @@ func (b *builder) reach(endpoints func(definition.Port) []deployment.Endpoint) {
 		if len(own) == 0 {
 			continue
 		}
-		b.add(deployment.Service(b.name.project, deployment.Internal(v.def), pod.Selector(v.def), own), version(v))
+		b.add(deployment.Service(b.name.project, deployment.Internal(v.def), pod.Selector(v.def), pods(v.def), own), version(v))
 		for _, e := range own {
 			all = appendEndpoint(all, e)
 		}
@@ -84,8 +84,13 @@ func (b *builder) reach(endpoints func(definition.Port) []deployment.Endpoint) {
 	if len(all) == 0 {
 		return
 	}
-	selector := map[string]string{pod.LabelApp: b.name.id}
-	b.add(deployment.Service(b.name.project, b.name.id, selector, all), b.whole())
+	labels := map[string]string{pod.LabelApp: b.name.id}
+	selector := labels
+	if len(b.versions) == 1 {
+		selector = pods(b.versions[0].def)
+		delete(selector, pod.LabelVersion)
+	}
+	b.add(deployment.Service(b.name.project, b.name.id, labels, selector, all), b.whole())
 	b.externals()
 	b.add(istio.VirtualService(b.name.project, b.name.id, b.splits(all)), b.traffic())
 }

@@ -48,6 +48,9 @@ func (a *app) diffAdoption(ctx context.Context, dir, revision string) (err error
 	if err != nil {
 		return err
 	}
+	for _, m := range plan.ModeChanges {
+		a.note("%s.", m)
+	}
 	count := map[adoption.Fate]int{}
 	for _, s := range list {
 		count[s.Fate]++

@@ -5,7 +5,6 @@
 package deployment
 
 import (
-	"maps"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -112,10 +111,10 @@ type Endpoint struct {
 }
 
 // Service reaches the pods that selector selects.
-func Service(namespace, name string, selector map[string]string, endpoints []Endpoint) *corev1.Service {
+func Service(namespace, name string, labels, selector map[string]string, endpoints []Endpoint) *corev1.Service {
 	out := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: maps.Clone(selector)},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: labels},
 		Spec:       corev1.ServiceSpec{Selector: selector},
 	}
 	for _, e := range endpoints {

@@ -29,6 +29,14 @@ const (
 	PortH2C  = 8013 // h2c and grpc
 )
 
+// Selector selects the pods that Knative runs for a version, and none that others
+// run with its labels: on these, Knative's ports would not answer.
+func Selector(v *definition.Version) map[string]string {
+	out := pod.Selector(v)
+	out["serving.knative.dev/service"] = v.Name()
+	return out
+}
+
 // IsReservedPort tells whether Knative's queue-proxy listens on the port.
 func IsReservedPort(port int) bool {
 	switch port {

@@ -197,7 +197,12 @@ func workloads() []plumbline.GroupKind {
 
 // caution says what an object does while it is there beside its successor.
 func caution(ref, by plumbline.Ref, objects []*plumbline.Object) string {
-	selects := slices.ContainsFunc(objects, func(o *plumbline.Object) bool { return o.Ref.GroupKind() == plumbline.GroupKind{Kind: "Service"} })
+	knative := 0
+	for _, o := range objects {
+		if o.Ref.Group == "serving.knative.dev" && o.Ref.Kind == "Service" {
+			knative++
+		}
+	}
 	switch {
 	case ref.Kind == "AuthorizationPolicy":
 		return "; until you delete it, it goes on admitting callers: policies add up"
@@ -205,8 +210,8 @@ func caution(ref, by plumbline.Ref, objects []*plumbline.Object) string {
 		return ", which is not ready before you delete this: both have one host"
 	case by.Kind == "HorizontalPodAutoscaler":
 		return "; delete it first: two autoscalers would fight"
-	case ref.Kind == "Deployment" && selects && by.Kind == "Service":
-		return "; delete it when that is ready: the Services select its pods too, and calls to those fail"
+	case ref.Kind == "Deployment" && knative > 1 && by.Kind == "Service":
+		return "; delete it when that is ready: what calls the Service of all versions without a sidecar's routes, as a gateway does, gets to its pods too, and fails"
 	case ref.Kind == "Deployment":
 		return "; delete it when that is ready"
 	}

@@ -137,10 +137,19 @@ const (
 	ForeignReport DriftForeign = "report"
 )
 
-// Health is whether success waits for health.
+// Health is whether a service that changes its mode waits until its new objects
+// are ready.
 type Health struct {
-	Wait    bool `yaml:"wait" only:"false"`
-	Timeout any  `yaml:"timeout" only:""`
+	Wait    bool          `yaml:"wait"`
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Limit is how long is waited; 0 where nothing is waited for.
+func (h Health) Limit() time.Duration {
+	if !h.Wait {
+		return 0
+	}
+	return h.Timeout
 }
 
 // Allow is what the repository may do beyond its own projects.
@@ -290,6 +299,7 @@ func DefaultEnvironment(name string) Environment {
 		Name: name, Path: ".",
 		Mode:          ModeSync,
 		Drift:         Drift{Action: DriftHeal, Foreign: ForeignIgnore},
+		Health:        Health{Wait: true, Timeout: 10 * time.Minute},
 		Prune:         Prune{MaxServices: budget.Services, MaxObjects: budget.Objects, Trailer: true},
 		StatusContext: "plumbline/" + name,
 		Approval:      "none",

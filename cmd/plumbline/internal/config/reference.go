@@ -151,6 +151,8 @@ func descriptions() map[string]string {
 		"environments[].drift.action":            "`heal`, or `report`: say what drifted and leave it",
 		"environments[].drift.foreign":           "`ignore`, or `report`: say what others add to the spec of an object beside ours; it is never taken away",
 		"environments[].drift.knownControllers":  "field managers that may, besides the controllers of Kubernetes and Knative",
+		"environments[].health.wait":             "a service that changes its mode, or is adopted, gives up its old objects when the new ones are ready; see [modes](modes.md)",
+		"environments[].health.timeout":          "when it is a failure that they are not; what they replace stays",
 		"environments[].allow.clusterKinds":      "kinds without a namespace that Git may hold, as `group/Kind`",
 		"environments[].allow.namespaces":        "namespaces beyond the environment's projects",
 		"environments[].allow.clusterRoles":      "ClusterRole and ClusterRoleBinding",

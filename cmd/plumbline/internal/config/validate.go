@@ -187,6 +187,9 @@ func (p *parser) validateEnvironment(n *yaml.Node, at string, e *Environment, be
 	if err := CheckEnvironmentName(e.Name); err != nil {
 		bad("name", "%w", err)
 	}
+	if d := e.Health.Timeout; d < time.Second || d > 24*time.Hour {
+		bad("health.timeout", "%s is not between 1s and 24h", d)
+	}
 	if lookup(n, "path") == nil {
 		bad("path", "missing: the environment's directory in the repository (\".\" for all of it)")
 	}
