@@ -24,9 +24,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // data key, or what a cloud says of an account.
 const hidden = "hunter2"
 
-// message is a DecryptResponse with the prefix of gRPC.
-func message(key string) []byte {
-	body := append([]byte{0x0a, byte(len(key))}, key...)
+// message is a DecryptResponse of the key hidden, with the prefix of gRPC.
+func message() []byte {
+	body := append([]byte{0x0a, byte(len(hidden))}, hidden...)
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(body))), body...) //nolint:gosec // of a test
 }
 
@@ -58,7 +58,7 @@ func stalls(n int, gone chan<- struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
 		w.WriteHeader(http.StatusOK)
-		_, _ = w.Write(message(hidden)[:n])
+		_, _ = w.Write(message()[:n])
 		_ = http.NewResponseController(w).Flush()
 		<-q.Context().Done()
 		gone <- struct{}{}
@@ -118,16 +118,16 @@ func TestDecrypt(t *testing.T) {
 		is      error
 		want    []string
 	}{
-		"a key":                       {says(message(hidden), "0"), nil, nil},
+		"a key":                       {says(message(), "0"), nil, nil},
 		"refused":                     {says(nil, "2"), sops.ErrRefused, []string{refused}},
 		"refused, without a body":     {statusOnly("7"), sops.ErrRefused, []string{refused}},
-		"a key beside a refusal":      {says(message(hidden), "7"), sops.ErrRefused, []string{refused}},
+		"a key beside a refusal":      {says(message(), "7"), sops.ErrRefused, []string{refused}},
 		"its cloud is away":           {statusOnly("14"), sops.ErrAway, []string{away, none}},
 		"its cloud took too long":     {statusOnly("4"), sops.ErrAway, []string{away, none}},
 		"another service of gRPC":     {statusOnly("12"), sops.ErrAway, []string{away, none}},
-		"a key without a status":      {says(message(hidden), ""), sops.ErrAway, []string{away, none}},
+		"a key without a status":      {says(message(), ""), sops.ErrAway, []string{away, none}},
 		"no key":                      {says(nil, "0"), sops.ErrAway, []string{away, none}},
-		"a cut key":                   {says(message(hidden)[:9], "0"), sops.ErrAway, []string{away, none}},
+		"a cut key":                   {says(message()[:9], "0"), sops.ErrAway, []string{away, none}},
 		"more than any key has":       {says([]byte(strings.Repeat(hidden, 1<<10)), "0"), sops.ErrAway, []string{away, none}},
 		"a page":                      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, hidden) }, sops.ErrAway, []string{away, none}},
 		"an error page":               {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, hidden, http.StatusBadGateway) }, sops.ErrAway, []string{away, none}},
@@ -166,13 +166,13 @@ func wantError(t *testing.T, key []byte, err, is error, parts ...string) {
 // after the timeout, is told so, and is asked anew the next time.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	for name, n := range map[string]int{"a head alone": 0, "half a prefix": 3, "half a key": 9, "a whole key, and no status": len(message(hidden))} {
+	for name, n := range map[string]int{"a head alone": 0, "half a prefix": 3, "half a key": 9, "a whole key, and no status": len(message())} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			gone := make(chan struct{}, 1)
 			answers := make(chan http.HandlerFunc, 2)
 			answers <- stalls(n, gone)
-			answers <- says(message(hidden), "0")
+			answers <- says(message(), "0")
 			at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { (<-answers)(w, q) }))
 			k := client(t, keyservice.Options{Address: at, Timeout: time.Second})
 			key, err := k.Decrypt(t.Context(), vault)
