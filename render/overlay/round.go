@@ -69,10 +69,13 @@ func (r *round) build(known map[[sha256.Size]byte]*built) error {
 	return nil
 }
 
-// one builds one part; nothing once it is not wanted any more.
+// one builds one part, if it is wanted still.
 func (r *round) one(p *part) (*built, error) {
-	if r.l.stopped() != nil || r.tooLarge() {
-		return nil, nil
+	if err := r.l.stopped(); err != nil {
+		return nil, err
+	}
+	if r.tooLarge() {
+		return nil, r.l.tooLarge()
 	}
 	out, err := p.build(r.l.root, nil)
 	if err == nil && !r.t.renames {
