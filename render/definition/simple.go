@@ -58,6 +58,10 @@ type simpleReader struct {
 	open     []*yaml.Node // children of the collections that are being read
 }
 
+// maxKey is how far behind its key a colon stands at most: 1024 characters on, to
+// YAML it is none.
+const maxKey = 1000
+
 // Characters that are of meaning where a value begins.
 const indicators = ",[]{}#&*!|>'\"%@`?:"
 
@@ -182,10 +186,10 @@ func (s *simpleReader) mapping(at Pos, key *yaml.Node, depth int) *yaml.Node {
 	column, children := at.Column-1, len(s.open)
 	n := s.node(yaml.MappingNode, "!!map", at)
 	for {
-		if s.pos-s.begin-column > 1000 || key.Tag == mergeTag {
-			return nil // longer, it is none
-		}
 		s.spaces()
+		if s.column()-column > maxKey || key.Tag == mergeTag {
+			return nil
+		}
 		s.pos++ // the colon
 		v := s.valueOf(column, depth)
 		if v == nil {
@@ -320,11 +324,14 @@ func (s *simpleReader) flow(depth int) *yaml.Node {
 
 // key reads a key in brackets, and its colon.
 func (s *simpleReader) key() bool {
+	from := s.pos
 	k := s.scalar(true)
-	if k == nil || k.Tag == mergeTag || !s.colon() || len(k.Value) > 1000 {
+	if k == nil || k.Tag == mergeTag || !s.colon() {
 		return false
 	}
-	s.spaces()
+	if s.spaces(); s.pos-from > maxKey {
+		return false
+	}
 	s.pos++ // the colon
 	s.spaces()
 	s.open = append(s.open, k)
