@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"time"
 
@@ -76,4 +78,52 @@ func (m *memory) run(ctx context.Context) {
 			debug.FreeOSMemory()
 		}
 	}
+}
+
+const (
+	// roomyHeap is up to how much of a heap, in bytes, a command that ends by itself
+	// collects nothing.
+	roomyHeap = 72 << 20
+	// spareHeap is how much more than what is in use the heap may grow to, above
+	// that, in percent.
+	spareHeap = 40
+	// smallestHeap is the runtime's own roomyHeap at 100 percent.
+	smallestHeap = 4 << 20
+)
+
+// thrifty paces the collector for a command that ends by itself. Such a command
+// keeps most of what it allocates until it is done, so that the runtime's rule,
+// twice what is in use, has it collect most often while there is least to find,
+// and hold most when there is most in use. With 5,000 services this takes a fifth
+// of the memory away for the same time. Who sets GOGC or GOMEMLIMIT knows better.
+func thrifty() {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetGCPercent(heapGrowth(0))
+	afterCollection(func() {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		debug.SetGCPercent(heapGrowth(live[0].Value.Uint64()))
+	})
+}
+
+// heapGrowth is by how many percent a heap may grow of which so many bytes are in
+// use.
+func heapGrowth(live uint64) int {
+	const most = 100 * roomyHeap / smallestHeap // more would raise the least heap above roomyHeap
+	if live >= roomyHeap {
+		return spareHeap
+	}
+	return int(min(max(spareHeap, (roomyHeap-live)*100/max(live, 1)), most))
+}
+
+// afterCollection calls do after each collection of the process: a value that
+// nobody holds is found by each.
+func afterCollection(do func()) {
+	type unheld struct{ _ *int } // a pointer, because values without any are allocated together
+	runtime.AddCleanup(&unheld{}, func(struct{}) {
+		do()
+		afterCollection(do)
+	}, struct{}{})
 }

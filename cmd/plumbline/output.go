@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 
 	"github.com/plumbline-dev/plumbline"
@@ -18,7 +22,42 @@ type items[T any] struct {
 
 // writeItems prints JSON for machines: an empty list, never null.
 func writeItems[T any](w io.Writer, kind string, list []T) error {
-	return writeJSON(w, itemsOf(kind, list))
+	return streamItems(w, kind, func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	})
+}
+
+// streamItems is writeItems of items that are made one by one: no more than one
+// of them is held as text. The first error ends it.
+func streamItems[T any](w io.Writer, kind string, list iter.Seq2[T, error]) error {
+	buf := bufio.NewWriterSize(w, 1<<16) // keeps the first error for Flush
+	fmt.Fprintf(buf, "{\n  \"apiVersion\": %q,\n  \"kind\": %q,\n  \"items\": [", plumbline.APIVersion, kind)
+	var item bytes.Buffer
+	e := json.NewEncoder(&item)
+	e.SetEscapeHTML(false)
+	e.SetIndent("    ", "  ")
+	end := ""
+	for v, err := range list {
+		if err != nil {
+			return errors.Join(err, buf.Flush())
+		}
+		item.Reset()
+		if err := e.Encode(v); err != nil {
+			return errors.Join(err, buf.Flush())
+		}
+		if end != "" {
+			_ = buf.WriteByte(',')
+		}
+		_, _ = buf.WriteString("\n    ")
+		_, _ = buf.Write(bytes.TrimSuffix(item.Bytes(), []byte{'\n'}))
+		end = "\n  "
+	}
+	_, _ = buf.WriteString(end + "]\n}\n")
+	return buf.Flush()
 }
 
 func itemsOf[T any](kind string, list []T) items[T] {

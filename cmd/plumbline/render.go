@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"slices"
@@ -73,19 +74,18 @@ func (a *app) render(ctx context.Context, args []string, f renderFlags) error {
 	if err := knownProjects(s.projects, r); err != nil {
 		return err
 	}
-	ms, err := manifests(r, s.projects, f.showSecrets)
-	if err != nil {
-		return err
-	}
+	ms := manifests(r, s.projects, f.showSecrets)
 	switch {
 	case f.splitDir != "":
 		return writeSplit(f.splitDir, ms, a.output)
 	case a.output == "json":
-		list := make([]json.RawMessage, 0, len(ms))
-		for _, m := range ms {
-			list = append(list, m.json)
-		}
-		return writeItems(a.out, "ObjectList", list)
+		return streamItems(a.out, "ObjectList", func(yield func(json.RawMessage, error) bool) {
+			for m, err := range ms {
+				if !yield(m.json, err) {
+					return
+				}
+			}
+		})
 	}
 	return writeYAML(a.out, ms)
 }
@@ -96,23 +96,26 @@ type manifest struct {
 	json []byte
 }
 
-func manifests(r rendering, projects []string, showSecrets bool) ([]manifest, error) {
-	ms := make([]manifest, 0, r.Objects.Len())
-	for _, o := range plumbline.InWaves(r.Objects) {
-		if len(projects) > 0 && !slices.Contains(projects, o.Project) {
-			continue
-		}
-		m := manifest{ref: o.Ref, json: o.Body.Reveal()}
-		if isSecret(o.Ref) && (!showSecrets || len(r.Closed) > 0) {
-			redacted, err := redactSecret(m.json, showSecrets)
-			if err != nil {
-				return nil, &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: o.Ref, Origin: o.Origin, Err: err}
+// manifests are the objects in the order in which they are applied, made one by
+// one.
+func manifests(r rendering, projects []string, showSecrets bool) iter.Seq2[manifest, error] {
+	return func(yield func(manifest, error) bool) {
+		for _, o := range plumbline.InWaves(r.Objects) {
+			if len(projects) > 0 && !slices.Contains(projects, o.Project) {
+				continue
 			}
-			m.json = redacted
+			m := manifest{ref: o.Ref, json: o.Body.Reveal()}
+			var err error
+			if isSecret(o.Ref) && (!showSecrets || len(r.Closed) > 0) {
+				if m.json, err = redactSecret(m.json, showSecrets); err != nil {
+					err = &plumbline.Error{Op: "redact", Kind: plumbline.KindInternal, Ref: o.Ref, Origin: o.Origin, Err: err}
+				}
+			}
+			if !yield(m, err) {
+				return
+			}
 		}
-		ms = append(ms, m)
 	}
-	return ms, nil
 }
 
 // closedValue stands for a value that no key has opened. It is no base64, so
@@ -140,25 +143,36 @@ func isClosed(value any) bool {
 	return err == nil && len(raw) > 0 && sops.IsValue(string(raw))
 }
 
-func writeYAML(w io.Writer, ms []manifest) error {
+func writeYAML(w io.Writer, ms iter.Seq2[manifest, error]) error {
 	buf := bufio.NewWriterSize(w, 1<<16) // keeps the first error for Flush
-	for i, m := range ms {
-		if i > 0 {
-			_, _ = buf.WriteString("---\n")
-		}
-		text, err := yaml.JSONToYAML(encode.ForYAML(m.json))
+	between := ""
+	for m, err := range ms {
 		if err != nil {
-			return &plumbline.Error{Op: "write YAML", Kind: plumbline.KindInternal, Ref: m.ref, Err: errors.New("the body is no JSON")}
+			return errors.Join(err, buf.Flush())
+		}
+		_, _ = buf.WriteString(between)
+		between = "---\n"
+		text, err := m.yaml()
+		if err != nil {
+			return errors.Join(err, buf.Flush())
 		}
 		_, _ = buf.Write(text)
 	}
 	return buf.Flush()
 }
 
+func (m manifest) yaml() ([]byte, error) {
+	text, err := yaml.JSONToYAML(encode.ForYAML(m.json))
+	if err != nil {
+		return nil, &plumbline.Error{Op: "write YAML", Kind: plumbline.KindInternal, Ref: m.ref, Err: errors.New("the body is no JSON")}
+	}
+	return text, nil
+}
+
 // writeSplit writes one file an object into an empty directory:
 // <namespace>/<kind>[.<group>]_<name>, objects without a namespace in
 // "_cluster".
-func writeSplit(dir string, ms []manifest, format string) error {
+func writeSplit(dir string, ms iter.Seq2[manifest, error], format string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
@@ -174,26 +188,35 @@ func writeSplit(dir string, ms []manifest, format string) error {
 		return usage("--split-dir: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // its files are closed
-	for _, m := range ms {
-		var buf bytes.Buffer
+	for m, err := range ms {
+		if err != nil {
+			return err
+		}
+		var text []byte
 		if format == "json" {
-			err = json.Indent(&buf, m.json, "", "  ")
-			buf.WriteByte('\n')
+			text, err = indented(m.json)
 		} else {
-			err = writeYAML(&buf, []manifest{m})
+			text, err = m.yaml()
 		}
 		name := splitName(m.ref) + "." + format
 		if err == nil {
 			err = root.MkdirAll(path.Dir(name), 0o750)
 		}
 		if err == nil {
-			err = root.WriteFile(name, buf.Bytes(), 0o600)
+			err = root.WriteFile(name, text, 0o600)
 		}
 		if err != nil {
 			return usage("--split-dir: %w", err)
 		}
 	}
 	return nil
+}
+
+func indented(text []byte) ([]byte, error) {
+	var buf bytes.Buffer
+	err := json.Indent(&buf, text, "", "  ")
+	buf.WriteByte('\n')
+	return buf.Bytes(), err
 }
 
 func splitName(r plumbline.Ref) string {

@@ -113,6 +113,7 @@ type spec struct {
 	projects         bool     // there is -p
 	args             cobra.PositionalArgs
 	run              func(ctx context.Context, args []string) error
+	stays            bool // paces its collector itself: see memory
 }
 
 func (a *app) command(s spec) *cobra.Command {
@@ -127,6 +128,9 @@ func (a *app) command(s spec) *cobra.Command {
 				return see(cmd, err)
 			}
 			a.started = true
+			if !s.stays {
+				thrifty()
+			}
 			ctx := cmd.Context()
 			if a.timeout > 0 {
 				var cancel context.CancelFunc

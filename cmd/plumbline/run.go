@@ -31,8 +31,8 @@ own. Without --config: --repo URL --branch NAME --path DIR -e NAME.
 With --once every environment is brought to the head of its branch once, and
 the exit code says what came of it. With --leader-elect several replicas may
 run: whoever holds an environment's Lease keeps it.`,
-		args: noArgs,
-		run:  func(ctx context.Context, _ []string) error { return a.run(ctx, once, elect) },
+		args: noArgs, stays: true,
+		run: func(ctx context.Context, _ []string) error { return a.run(ctx, once, elect) },
 	})
 	cmd.Flags().BoolVar(&elect, "leader-elect", false, "keep an environment only while holding its Lease")
 	cmd.Flags().BoolVar(&once, "once", false, "reconcile once and exit")
