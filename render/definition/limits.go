@@ -18,7 +18,7 @@ const (
 	MaxDocument = 3 << 20
 	// MaxValues is how many values a document has at most. Aliases count as often
 	// as they are used.
-	MaxValues = 400_000
+	MaxValues = 200_000
 	// MaxDepth is how deep the values of a document are nested at most.
 	MaxDepth = 100
 	// MaxAnnotations is the size of all annotations of an object, keys and values,

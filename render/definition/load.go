@@ -17,6 +17,10 @@ func load(text []byte, p *problems) *yaml.Node {
 		p.errorf(CodeTooLarge, Pos{1, 1}, "the document has %d bytes; the limit is %d: split it", len(text), MaxDocument)
 		return nil
 	}
+	if line := crowded(text, 2*MaxValues); line > 0 { // a comma and a colon each, in JSON
+		p.errorf(CodeTooLarge, Pos{line, 0}, tooManyValues, MaxValues)
+		return nil
+	}
 	root := simple(text)
 	if root == nil {
 		root = parsed(text, p)
@@ -33,6 +37,8 @@ func load(text []byte, p *problems) *yaml.Node {
 	}
 	return root
 }
+
+const tooManyValues = "the document has more than %d values, counting each use of an alias: split it, or write out less by aliases"
 
 // parsed is what the parser of all YAML makes of a document; nil for nothing, or
 // with the violation added to p.
@@ -124,7 +130,7 @@ func (s *safety) node(n *yaml.Node, depth int) {
 		return
 	case s.nodes > MaxValues:
 		s.over = true
-		s.p.errorf(CodeTooLarge, posOf(n), "the document has more than %d values, counting each use of an alias: split it, or write out less by aliases", MaxValues)
+		s.p.errorf(CodeTooLarge, posOf(n), tooManyValues, MaxValues)
 		return
 	case depth > MaxDepth:
 		s.over = true

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestMemoryOfRender renders 5,000 services, in one file and in as many, and
+// looks at the most memory that the process ever had: 145 MiB, of which 40 are
+// there before it begins. What doubles the heap is noticed.
+func TestMemoryOfRender(t *testing.T) {
+	t.Parallel()
+	const services, most = 5000, 190 << 10 // KiB
+	one, many := t.TempDir(), t.TempDir()
+	var all []byte
+	for i := range services {
+		text := strings.Replace(benchService("shop", i, services, 1), fmt.Sprintf("    secrets: [s%04d]\n", i), "", 1)
+		all = append(all, "---\n"+text...)
+		if err := os.WriteFile(filepath.Join(many, fmt.Sprintf("%04d.yaml", i)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(one, "all.yaml"), all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"one file": {one, "-o", "json"}, "many files": {many, "-o", "json"},
+	} {
+		peak, printed := peakMemory(t, exec.CommandContext(t.Context(), built.binary(t), append([]string{"render", "-q"}, args...)...))
+		if printed < 10<<20 {
+			t.Errorf("%s: %d bytes are printed", name, printed)
+		}
+		if peak > most {
+			t.Errorf("%s: %d MiB at the most, want %d", name, peak>>10, most>>10)
+		}
+	}
+}
+
+// peakMemory runs a command and returns the most memory that it had in KiB while
+// it printed, and how many bytes it printed. What it prints is read piece by
+// piece, so that it is there to be looked at when all but the last is made. (The
+// kernel's own account of a process that ended begins with the one that started
+// it, which is this test.)
+func peakMemory(t *testing.T, cmd *exec.Cmd) (peak, printed int) {
+	t.Helper()
+	cmd.Env = append(os.Environ(), "GOGC=", "GOMEMLIMIT=")
+	cmd.SysProcAttr = diesWithTest()
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		n, err := io.CopyN(io.Discard, out, 1<<20)
+		printed += int(n)
+		peak = max(peak, highWater(t, cmd.Process.Pid))
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, said.String())
+	}
+	return peak, printed
+}
+
+// highWater is the most memory that a process had so far, in KiB; 0 for one that
+// has ended.
+func highWater(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// The heap of a command that ends by itself grows to roomyHeap, and then by less
+// and less, down to spareHeap.
+func TestHeapGrowth(t *testing.T) {
+	t.Parallel()
+	for live, want := range map[uint64]int{
+		0: 1800, 1 << 20: 1800, 4 << 20: 1700, 36 << 20: 100, 48 << 20: 50, 60 << 20: 40, 72 << 20: 40, 1 << 30: 40,
+	} {
+		if got := heapGrowth(live); got != want {
+			t.Errorf("%d MiB in use: %d percent, want %d", live>>20, got, want)
+		}
+	}
+}
