@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -18,7 +17,7 @@ import (
 // there before it begins. What doubles the heap is noticed.
 func TestMemoryOfRender(t *testing.T) {
 	t.Parallel()
-	const services, most = 5000, 190 << 10 // KiB
+	const services, most = 5000, 190 << 20
 	one, many := t.TempDir(), t.TempDir()
 	var all []byte
 	for i := range services {
@@ -34,22 +33,22 @@ func TestMemoryOfRender(t *testing.T) {
 	for name, args := range map[string][]string{
 		"one file": {one, "-o", "json"}, "many files": {many, "-o", "json"},
 	} {
-		peak, printed := peakMemory(t, exec.CommandContext(t.Context(), built.binary(t), append([]string{"render", "-q"}, args...)...))
+		peak, printed := printing(t, exec.CommandContext(t.Context(), built.binary(t), append([]string{"render", "-q"}, args...)...))
 		if printed < 10<<20 {
 			t.Errorf("%s: %d bytes are printed", name, printed)
 		}
 		if peak > most {
-			t.Errorf("%s: %d MiB at the most, want %d", name, peak>>10, most>>10)
+			t.Errorf("%s: %d MiB at the most, want %d", name, peak>>20, most>>20)
 		}
 	}
 }
 
-// peakMemory runs a command and returns the most memory that it had in KiB while
+// printing runs a command and returns the most memory, in bytes, that it had while
 // it printed, and how many bytes it printed. What it prints is read piece by
 // piece, so that it is there to be looked at when all but the last is made. (The
 // kernel's own account of a process that ended begins with the one that started
 // it, which is this test.)
-func peakMemory(t *testing.T, cmd *exec.Cmd) (peak, printed int) {
+func printing(t *testing.T, cmd *exec.Cmd) (peak, printed int64) {
 	t.Helper()
 	cmd.Env = append(os.Environ(), "GOGC=", "GOMEMLIMIT=")
 	cmd.SysProcAttr = diesWithTest()
@@ -64,8 +63,9 @@ func peakMemory(t *testing.T, cmd *exec.Cmd) (peak, printed int) {
 	}
 	for {
 		n, err := io.CopyN(io.Discard, out, 1<<20)
-		printed += int(n)
-		peak = max(peak, highWater(t, cmd.Process.Pid))
+		printed += n
+		now, _ := peakMemory(t, cmd.Process.Pid) // unknown of one that has ended
+		peak = max(peak, now)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -77,26 +77,6 @@ func peakMemory(t *testing.T, cmd *exec.Cmd) (peak, printed int) {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, said.String())
 	}
 	return peak, printed
-}
-
-// highWater is the most memory that a process had so far, in KiB; 0 for one that
-// has ended.
-func highWater(t *testing.T, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	return 0
 }
 
 // The heap of a command that ends by itself grows to roomyHeap, and then by less

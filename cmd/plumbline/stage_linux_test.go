@@ -11,7 +11,8 @@ import (
 // diesWithTest makes a process end with the test binary, however that ends.
 func diesWithTest() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// peakMemory is the most, in bytes, that a process ever had in memory.
+// peakMemory is the most, in bytes, that a process ever had in memory. It is not
+// known of a process that has ended.
 func peakMemory(t testing.TB, pid int) (bytes int64, known bool) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -24,6 +25,5 @@ func peakMemory(t testing.TB, pid int) (bytes int64, known bool) {
 			return kib << 10, true
 		}
 	}
-	t.Fatalf("no VmHWM of process %d", pid)
 	return 0, false
 }
