@@ -9,3 +9,7 @@ var PendingStatus = pendingStatus
 func (r *Reconciler) Kept() int {
 	return len(r.drifts) + len(r.history) + len(r.settled) + len(r.askAgain) + len(r.head.tries) + len(r.aside.jobs) + len(r.aside.slow)
 }
+
+// Open is how many objects a Reconciler that has stopped still holds a decision
+// to write of.
+func (r *Reconciler) Open() int { return r.planned.open.Len() }

@@ -163,6 +163,9 @@ func (f *faulty) converged() {
 	if got := f.told(reconciler.EventDrift); got != f.drifts && !(f.loose && got > f.drifts) {
 		f.t.Errorf("%d drifts were told, and there were %d", got, f.drifts)
 	}
+	if open := f.p.r.Open(); open > 0 {
+		f.t.Errorf("a plan that is done is kept, of %d objects", open)
+	}
 	var want, live, listed []string
 	for _, ref := range f.inventory().Refs() {
 		e, _ := f.inventory().Get(ref)

@@ -76,14 +76,22 @@ func (s *store) put(obj any) error {
 	k := s.k
 	if old, ok := k.objects.Get(o.seen.Ref); ok && !newer(o.seen.ResourceVersion, old.ResourceVersion) {
 		if o.seen.ResourceVersion == old.ResourceVersion {
-			delete(k.answers, o.seen.Ref)
+			k.shown(o.seen.Ref)
 		}
 		return nil // the response to our own write came first, perhaps to the create of another in its place
 	}
-	delete(k.answers, o.seen.Ref)
+	k.shown(o.seen.Ref)
 	k.objects = k.objects.With(o.seen.Ref, o.seen)
 	s.w.touch(o.seen.Ref)
 	return nil
+}
+
+// shown notes that the watch has shown what was answered about an object.
+func (k *kind) shown(ref plumbline.Ref) {
+	delete(k.answers, ref)
+	if len(k.answers) == 0 {
+		k.answers = map[plumbline.Ref]bool{} // one that was large would stay so
+	}
 }
 
 // Delete implements cache.ReflectorStore.
@@ -99,7 +107,7 @@ func (s *store) Delete(obj any) error {
 	}
 	if s.current() {
 		s.k.objects = s.k.objects.Without(o.seen.Ref)
-		delete(s.k.answers, o.seen.Ref)
+		s.k.shown(o.seen.Ref)
 		s.w.touch(o.seen.Ref)
 	}
 	return nil

@@ -133,7 +133,7 @@ func (w *Watcher) Take() []plumbline.Ref {
 	for r := range w.dirty {
 		out = append(out, r)
 	}
-	clear(w.dirty)
+	w.dirty = map[plumbline.Ref]bool{} // one that was large would stay so
 	slices.SortFunc(out, plumbline.Ref.Compare)
 	return out
 }

@@ -91,7 +91,7 @@ func (inv *Inventory) Drop(ref plumbline.Ref) {
 	if e, ok := inv.entries.Get(ref); ok {
 		inv.entries = inv.entries.Without(ref)
 		inv.leave(groupOf(e), ref)
-		delete(inv.planned, ref)
+		inv.made(ref)
 		inv.dirty[groupOf(e)] = true
 	}
 }
@@ -106,9 +106,17 @@ func (inv *Inventory) set(e Entry) {
 	}
 	inv.entries = inv.entries.With(e.Ref, &e)
 	if e.Owned() {
-		delete(inv.planned, e.Ref)
+		inv.made(e.Ref)
 	} else {
 		inv.planned[e.Ref] = true
+	}
+}
+
+// made notes that an entry is not a planned one.
+func (inv *Inventory) made(ref plumbline.Ref) {
+	delete(inv.planned, ref)
+	if len(inv.planned) == 0 {
+		inv.planned = map[plumbline.Ref]bool{} // one that was large would stay so
 	}
 }
 
