@@ -73,7 +73,7 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	source.serve("v1")
-	w.failed(configMaps, apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, ""))
+	w.failed(w.kinds[configMaps], apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, ""))
 	if ok, _ := w.Synced(configMaps); ok || !w.Vanished() {
 		t.Errorf("synced %t, vanished %t", ok, w.Vanished())
 	}

@@ -23,7 +23,7 @@ type store struct {
 }
 
 // current tells whether the kind is still watched by this store; w.mu is held.
-func (s *store) current() bool { return s.w.kinds[s.k.GroupKind()] == s.k }
+func (s *store) current() bool { return s.w.current(s.k) }
 
 // shrunk is what is left of an object once it was observed. It keeps the name
 // because the reflector keys a list by it.

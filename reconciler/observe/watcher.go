@@ -282,8 +282,8 @@ func (w *Watcher) run(lifetime context.Context, served cluster.Kind, before *kin
 	silent := klog.New(logr.Discard().GetSink())
 	lw := &reporting{
 		ListerWatcherWithContext: w.opts.Source.ListWatch(served, selector),
-		failed:                   func(err error) { w.failed(gk, err) },
-		opened:                   func() { w.opened(gk) },
+		failed:                   func(err error) { w.failed(k, err) },
+		opened:                   func() { w.opened(k) },
 		elsewhere:                w.elsewhere,
 		rewound: func() {
 			w.mu.Lock()
@@ -340,18 +340,21 @@ func (w *Watcher) Retain(kinds []plumbline.GroupKind) {
 // Wait returns when every watch has ended, after the lifetime context did.
 func (w *Watcher) Wait() { w.wg.Wait() }
 
-// failed notes that a list or a watch of a kind was refused.
-func (w *Watcher) failed(gk plumbline.GroupKind, err error) {
+// current tells whether a kind is still watched like this; w.mu is held.
+func (w *Watcher) current(k *kind) bool { return w.kinds[k.GroupKind()] == k }
+
+// failed notes that a list or a watch of a kind was refused. That it was refused
+// in a version in which it is not watched any more says nothing.
+func (w *Watcher) failed(k *kind, err error) {
 	if errors.Is(err, context.Canceled) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	k := w.kinds[gk]
-	if k == nil {
+	if !w.current(k) {
 		return
 	}
-	first := k.err == nil
+	gk, first := k.GroupKind(), k.err == nil
 	k.err = cluster.Classify("watch", plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Name: "*"}, err)
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
 		k.synced = false
@@ -366,10 +369,10 @@ func (w *Watcher) failed(gk plumbline.GroupKind, err error) {
 }
 
 // opened notes that a watch of a kind stands.
-func (w *Watcher) opened(gk plumbline.GroupKind) {
+func (w *Watcher) opened(k *kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if k := w.kinds[gk]; k != nil && k.err != nil {
+	if w.current(k) && k.err != nil {
 		k.err, k.vanished = nil, false
 		k.synced = k.listed
 		w.announce()
