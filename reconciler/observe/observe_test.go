@@ -212,6 +212,36 @@ func TestRefusedKindIsNotSynced(t *testing.T) {
 	}
 }
 
+// TestOpenedIsNotListed opens the watch of a kind that was refused before: what is
+// not seen of it is not missing until it was listed as a whole.
+func TestOpenedIsNotListed(t *testing.T) {
+	t.Parallel()
+	w, s := watched()
+	w.failed(s.k, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", errors.New("no right")))
+	w.opened(s.k)
+	if synced, err := w.Synced(configMaps); synced || err != nil {
+		t.Errorf("opened: synced %t, %v", synced, err)
+	}
+	if err := s.Replace([]any{object("a", "u", "5")}, "5"); err != nil {
+		t.Fatal(err)
+	}
+	if synced, err := w.Synced(configMaps); !synced || err != nil {
+		t.Errorf("listed: synced %t, %v", synced, err)
+	}
+}
+
+// TestLateFailure is of a watch that was opened anew meanwhile, in another
+// version.
+func TestLateFailure(t *testing.T) {
+	t.Parallel()
+	w, s := watched()
+	before := *s.k
+	w.failed(&before, apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, ""))
+	if len(w.Failing()) > 0 || w.Vanished() {
+		t.Errorf("failing %v, vanished %t", w.Failing(), w.Vanished())
+	}
+}
+
 // BenchmarkShrink observes one event of a Knative Service.
 func BenchmarkShrink(b *testing.B) {
 	_, s := watched()
