@@ -240,6 +240,11 @@ func TestLateFailure(t *testing.T) {
 	if len(w.Failing()) > 0 || w.Vanished() {
 		t.Errorf("failing %v, vanished %t", w.Failing(), w.Vanished())
 	}
+	select {
+	case <-w.Changed():
+		t.Error("there is something to look at")
+	default:
+	}
 }
 
 // BenchmarkShrink observes one event of a Knative Service.
