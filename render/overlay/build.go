@@ -40,17 +40,6 @@ const OriginAnnotation = "config.kubernetes.io/origin"
 // next time. It is called by several goroutines.
 type Convert = func(at plumbline.Origin, doc []byte) (out definition.Detached, again bool, err error)
 
-// FindFile is the name of the kustomization file in dir, empty when there is
-// none.
-func FindFile(fsys fs.FS, dir string) string {
-	for _, name := range fileNames() {
-		if info, err := fs.Stat(fsys, path.Join(dir, name)); err == nil && info.Mode().IsRegular() {
-			return name
-		}
-	}
-	return ""
-}
-
 // Builder builds the same overlay again and again: files and parts that are as
 // they were the last time are not read and not built anew. The zero value is
 // ready. It is not safe for concurrent use.
