@@ -26,6 +26,10 @@ type try struct {
 // until then a service is not reached.
 const lookAgain = 50 * time.Millisecond
 
+// triesOfSchema is how often a one-shot run applies what the schema of its kind
+// does not have: by then a definition of the kind that came with it is gone by.
+const triesOfSchema = 3
+
 // longestWait of an object that fails again and again.
 const longestWait = 5 * time.Minute
 
@@ -43,6 +47,8 @@ func (r *Reconciler) next(before try, err error) try {
 func (r *Reconciler) retryIn(err error, n int) (after time.Duration, again bool) {
 	asked := askedFor(err)
 	switch kind := plumbline.KindOf(err); {
+	case errors.Is(err, cluster.ErrSchema):
+		return backoff(n, longestWait), !r.o.Once || n < triesOfSchema
 	case kind == plumbline.KindInvalid:
 		return 0, false
 	case r.o.Once && (kind == plumbline.KindDenied || kind == plumbline.KindInternal):

@@ -31,6 +31,11 @@ var ErrNotFound = errors.New("not found")
 // would most likely meet the same.
 var ErrUnavailable = errors.New("the API server is not available")
 
+// ErrSchema marks an apply of fields that the schema of the kind does not have. A
+// definition of the kind that was changed a moment ago may have them: the API
+// server takes a while to go by it.
+var ErrSchema = errors.New("not of the schema of its kind")
+
 // OwnedError marks an apply without force that was refused because others own
 // fields with another value.
 type OwnedError struct {
@@ -61,7 +66,7 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 			e.Err = errors.New(transportCause(err))
 		}
 		if transport(err) {
-			e.Err = unavailable{e.Err}
+			e.Err = marked{e.Err, ErrUnavailable}
 		}
 		return e
 	}
@@ -104,10 +109,10 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 		e.Kind = plumbline.KindInvalid
 	case http.StatusInternalServerError:
 		if strings.HasPrefix(s.Message, notOfSchema) {
-			e.Kind = plumbline.KindInvalid
+			e.Kind, e.Err = plumbline.KindInvalid, marked{cause, ErrSchema}
 		}
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		e.Err = unavailable{cause}
+		e.Err = marked{cause, ErrUnavailable}
 	}
 	if denial(s) {
 		// Whoever denies it may think otherwise later, without a new commit.
@@ -121,14 +126,17 @@ func Classify(op string, ref plumbline.Ref, err error) error {
 // own.
 const notOfSchema = "failed to create typed patch object ("
 
-// unavailable is an error that is ErrUnavailable too, and does not say so.
-type unavailable struct{ error }
+// marked is an error that is another one too, and does not say so.
+type marked struct {
+	error
+	mark error
+}
 
 // Is implements the method that errors.Is looks for.
-func (unavailable) Is(target error) bool { return target == ErrUnavailable }
+func (m marked) Is(target error) bool { return target == m.mark }
 
 // Unwrap returns the cause.
-func (u unavailable) Unwrap() error { return u.error }
+func (m marked) Unwrap() error { return m.error }
 
 // transport tells whether err is of the way to the API server, and not of what
 // it answered.
