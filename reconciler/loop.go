@@ -215,7 +215,9 @@ func (r *Reconciler) process(ctx context.Context) Result {
 	r.o.Progress(Event{Kind: EventRun, Result: res})
 	if !r.o.Once { // a daemon keeps what it says, not what was done to each object
 		res.Plan.Changes, res.Outcomes = nil, nil
-		r.replan(h.commit, h.rendered.Objects)
+		if res.begun && h.done {
+			r.replan()
+		}
 	}
 	return res
 }
@@ -223,12 +225,8 @@ func (r *Reconciler) process(ctx context.Context) Result {
 // replan decides anew about what a run has changed. A plan holds what it rests
 // on: after a first run that is the inventory of before, where nothing is made,
 // and the decision to make each object.
-func (r *Reconciler) replan(c plumbline.Commit, objects plumbline.Objects) {
-	if r.head.done {
-		var decided []plumbline.Ref
-		r.planned, decided = r.planned.next(r.planInput(c, objects))
-		r.noteDefinitions(objects, decided)
-	}
+func (r *Reconciler) replan() {
+	r.planned, _ = r.planned.next(r.planInput(r.head.commit, r.head.rendered.Objects))
 }
 
 // guarded is reconcile with a recover: a bug is an error of this run, not the
