@@ -24,7 +24,8 @@ func TestBrokenCommit(t *testing.T) {
 	mark := w.cluster.Mark(t)
 	sha := w.commit(map[string]string{
 		"settings.yaml": settingsIs("green"), "extra.yaml": extraFile,
-		"broken": "unknown field \"imgae\"\nno such secret",
+		"token.yaml": strings.Replace(tokenFile, "NS}", "NS, annotations: {plumbline.dev/prune: disabled}}", 1),
+		"broken":     "unknown field \"imgae\"\nno such secret",
 	})
 	want := []string{`failure: broken:1: unknown field "imgae" (+1)`}
 	p.events.awaitRuns(t, sha, 1)
@@ -38,6 +39,12 @@ func TestBrokenCommit(t *testing.T) {
 	w.patch(configMaps, "settings", `{"data":{"color":"red"}}`, "kubectl-edit")
 	p.events.await(t, healedAs("settings"))
 	p.stop()
+	if err := p.r.Save(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if e, ok := w.inventory().Get(plumbline.Ref{Kind: "Secret", Namespace: w.ns, Name: "token"}); !ok || e.Keep {
+		t.Errorf("the token is listed: %t, and kept as the broken commit says: %t", ok, e.Keep)
+	}
 
 	w.patch(configMaps, "settings", `{"data":{"color":"black"}}`, "kubectl-edit")
 	p = w.start()
