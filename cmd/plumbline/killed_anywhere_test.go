@@ -110,9 +110,9 @@ func (k *killing) bystanders() []*unstructured.Unstructured {
 // if it had to be killed when all was done.
 func (k *killing) disturb(rng *rand.Rand) int {
 	k.t.Helper()
-	var errs bytes.Buffer
 	cmd := k.command(k.t.Context(), "run", "--config", "plumbline.yaml")
-	cmd.Stderr = &errs
+	k.daemon = &daemonProcess{cmd: cmd}
+	cmd.Stderr = &k.daemon.out
 	steps := []func(){k.edit(rng), k.edit(rng), func() {
 		services := []string{"cart", "catalog", "mailer"}
 		rng.Shuffle(len(services), func(i, j int) { services[i], services[j] = services[j], services[i] })
@@ -132,19 +132,20 @@ func (k *killing) disturb(rng *rand.Rand) int {
 		step()
 	}
 	k.await("the head is in sync, or the daemon is dead", func() (bool, string) {
-		_, dead := k.last()
+		wrote, dead := k.last()
 		told := k.notes(k.commits[len(k.commits)-1])
 		inSync := slices.ContainsFunc(told, func(s plumbline.Status) bool {
 			return s.Context == "plumbline/production" && s.State == plumbline.StatusSuccess
 		})
-		return dead || inSync, fmt.Sprint(told)
+		return dead || inSync, fmt.Sprintf("statuses %v; it wrote\n%s", told, k.ours(wrote))
 	})
 	_ = cmd.Process.Kill() // it may be dead
 	err := <-ended
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.Exited()) {
-		k.t.Fatalf("the daemon ended by itself: %v\n%s", err, k.ours(errs.String()))
+		k.t.Fatalf("the daemon ended by itself: %v\n%s", err, k.log())
 	}
+	k.daemon = nil
 	if err := errors.Join(os.RemoveAll(k.temp()), os.MkdirAll(k.temp(), 0o700)); err != nil {
 		k.t.Fatal(err)
 	}

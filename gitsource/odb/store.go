@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/go-git/go-billy/v5"
@@ -58,13 +60,33 @@ func (s *Store) storage() (*filesystem.Storage, error) {
 		return nil, fs.ErrClosed
 	}
 	if s.sto == nil {
-		s.sto = filesystem.NewStorageWithOptions(s.fs, cache.NewObjectLRU(cacheBytes), filesystem.Options{
+		s.sto = filesystem.NewStorageWithOptions(refFiles{s.fs}, cache.NewObjectLRU(cacheBytes), filesystem.Options{
 			KeepDescriptors:      true,
 			LargeObjectThreshold: maxTreeBytes,
 			AlternatesFS:         osfs.New("/"),
 		})
 	}
 	return s.sto, nil
+}
+
+// refFiles is the file system of a repository in which a listing of references
+// has only files that may be one, as git has it: go-git takes every file for one,
+// and none is readable as long as somebody's lock is empty.
+type refFiles struct{ billy.Filesystem }
+
+// Capabilities are those of the file system.
+func (f refFiles) Capabilities() billy.Capability { return billy.Capabilities(f.Filesystem) }
+
+// ReadDir leaves out locks, files on their way, and what a crash of the machine
+// emptied.
+func (f refFiles) ReadDir(path string) ([]os.FileInfo, error) {
+	files, err := f.Filesystem.ReadDir(path)
+	if path := filepath.ToSlash(path); path != "refs" && !strings.HasPrefix(path, "refs/") {
+		return files, err
+	}
+	return slices.DeleteFunc(files, func(i os.FileInfo) bool {
+		return !i.IsDir() && (strings.HasSuffix(i.Name(), ".lock") || strings.HasPrefix(i.Name(), ".") || i.Size() == 0)
+	}), err
 }
 
 // Release closes the files and drops what was cached. The next read opens them

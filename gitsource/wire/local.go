@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -105,10 +106,7 @@ func (c *localConn) push(ctx context.Context, u Update) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return &RejectedError{Ref: u.Ref, Reason: "another process holds " + path + ".lock"}
-	}
+	lock, err := lockRef(path)
 	if err != nil {
 		return err
 	}
@@ -120,6 +118,61 @@ func (c *localConn) push(ctx context.Context, u Update) error {
 		_ = os.Remove(lock.Name())
 	}
 	return err
+}
+
+// staleLock is how old a reference's lock is when whoever made it must be dead:
+// it is held for as long as a line takes to write.
+const staleLock = time.Minute
+
+// lockRef takes Git's lock of the reference that is the file path.
+func lockRef(path string) (*os.File, error) {
+	name := path + ".lock"
+	for range 2 {
+		lock, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if !errors.Is(err, os.ErrExist) {
+			return lock, err
+		}
+		if stale, err := breakLock(name); err != nil {
+			return nil, err
+		} else if !stale {
+			break
+		}
+	}
+	return nil, plumbline.Errorf(plumbline.KindTransient, "lock "+path, "another process holds %s; after a minute it counts as left over", name)
+}
+
+// breakLock takes away a lock that somebody died with. Times are those of the
+// file system, which may be another machine's.
+func breakLock(name string) (stale bool, err error) {
+	held, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	aside, err := os.CreateTemp(filepath.Dir(name), ".stale-*")
+	if err != nil {
+		return false, err
+	}
+	now, err := aside.Stat()
+	err = errors.Join(err, aside.Close())
+	if err == nil && now.ModTime().Sub(held.ModTime()) >= staleLock {
+		err = os.Rename(name, aside.Name())
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		moved, statErr := os.Stat(aside.Name())
+		switch {
+		case err != nil || statErr != nil:
+			err = errors.Join(err, statErr)
+		case os.SameFile(moved, held), os.SameFile(moved, now):
+			stale = true
+		default: // somebody else broke it meanwhile, and this is the lock that they took
+			err = os.Link(aside.Name(), name)
+		}
+	}
+	return stale, errors.Join(err, os.Remove(aside.Name()))
 }
 
 func (c *localConn) moveLocked(u Update, lock *os.File) error {

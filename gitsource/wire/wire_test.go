@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -114,6 +117,36 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
+// TestNoReferences: what is no reference to git is none here, and the others are
+// read.
+func TestNoReferences(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	head := repo.CommitFiles("a.yaml", "a\n")
+	for _, name := range []string{"heads/main.lock", "heads/other.lock", "heads/deep/.tmp-1", "heads/emptied", "notes/plumbline.lock"} {
+		path := filepath.Join(repo.Dir, "refs", filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := New(Options{URL: repo.Dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Open(t.Context(), UploadPack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	want := map[string]plumbing.Hash{"refs/heads/main": plumbing.NewHash(head)}
+	if !maps.Equal(s.Refs, want) {
+		t.Errorf("references %v, want %v", s.Refs, want)
+	}
+}
+
 // TestPushLocal: a push to a directory is what git would have made of it, and
 // git's lock is honoured.
 func TestPushLocal(t *testing.T) {
@@ -155,9 +188,31 @@ func TestPushLocal(t *testing.T) {
 	}
 	repo.Bare("fsck", "--strict", "--no-dangling")
 
+	// Whoever made a lock may be at it, or dead.
+	lock := filepath.Join(repo.Dir, filepath.FromSlash(ref)+".lock")
+	if err := os.WriteFile(lock, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	third := commit("parent " + second.Hash().String() + "\n")
+	if err := push(t.Context(), second.Hash(), third); plumbline.KindOf(err) != plumbline.KindTransient || !strings.Contains(err.Error(), "holds "+lock) {
+		t.Errorf("while another process holds the lock: %v", err)
+	}
+	if err := os.Chtimes(lock, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := push(t.Context(), second.Hash(), third); err != nil {
+		t.Errorf("after the death of who held the lock: %v", err)
+	}
+	if got := repo.Bare("rev-parse", ref); got != third.Hash().String() {
+		t.Errorf("at %s, want %s", got, third.Hash())
+	}
+	if files, err := os.ReadDir(filepath.Dir(lock)); err != nil || len(files) != 1 {
+		t.Errorf("left beside the reference: %v, %v", files, err)
+	}
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := push(ctx, second.Hash(), first); !plumbline.Canceled(err) {
+	if err := push(ctx, third.Hash(), first); !plumbline.Canceled(err) {
 		t.Errorf("after cancel: %v", err)
 	}
 }
