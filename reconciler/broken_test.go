@@ -51,6 +51,7 @@ func TestBrokenCommit(t *testing.T) {
 	p.events.await(t, healedAs("settings"))
 	p.events.awaitRuns(t, sha, 1)
 	w.repo.awaitFetches(t, 3)
+	w.told(sha)
 	p.stop()
 	if got := w.get(configMaps, "settings").Object["data"]; !cmp.Equal(got, settings.Object["data"]) {
 		t.Errorf("settings %v", got)
@@ -121,6 +122,7 @@ func TestEmptyCommit(t *testing.T) {
 	mark := w.cluster.Mark(t)
 	sha := w.commit(map[string]string{"README.yaml": "# nothing\n"})
 	p.events.awaitRuns(t, sha, 3)
+	w.told(sha)
 	p.stop()
 	if got := w.objects(mark); len(got) != 0 {
 		t.Errorf("sent %q", got)

@@ -67,6 +67,7 @@ func TestClonedNamespace(t *testing.T) {
 	p.stop()
 	p = w.start()
 	p.events.awaitRuns(t, sha, 1)
+	w.told(sha)
 	p.stop()
 	got, want := w.posted.of(sha, "plumbline/"+w.env), "failure: copy.yaml:1: apply ConfigMap "+into+"/settings: it exists and was not made by Plumbline; nothing is sent"
 	if !slices.Contains(got, want) {

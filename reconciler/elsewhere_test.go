@@ -147,6 +147,7 @@ func TestStateOfAnotherCluster(t *testing.T) {
 				m.settled("ConfigMap settings")
 				return
 			}
+			m.told(sha)
 			p.stop()
 			if got, want := last(m.posted.of(sha, "plumbline/"+m.env)), "apply ConfigMap "+m.ns+"/settings: it exists and was not made by Plumbline"; !strings.Contains(got, want) {
 				t.Errorf("status %q, want %q", got, want)

@@ -151,8 +151,13 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 }
 
 // claims tells whether a live object that the inventory does not own is ours:
-// its create was planned, or nobody knows what was.
+// its create was planned, or nobody knows what was. Somebody may have taken our
+// labels off what a process made that was killed before it could write that down:
+// an entry of ours under a planned name says it still.
 func (in planInput) claims(listed bool, seen drift.Observation) bool {
+	if listed && seen.Own != nil && seen.Installation == "" && seen.Environment == "" {
+		return true
+	}
 	return (listed || in.Rebuild) && seen.Ours(in.Installation, in.Environment)
 }
 

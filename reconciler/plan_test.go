@@ -38,6 +38,11 @@ func theirs(ref plumbline.Ref, uid string) drift.Observation {
 	return o
 }
 
+func unlabeled(o drift.Observation) drift.Observation {
+	o.Installation, o.Environment = "", ""
+	return o
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	desired := plumbline.Object{Ref: settings, Checksum: "c", Wave: plumbline.WaveSupport}
@@ -63,6 +68,9 @@ func TestPlan(t *testing.T) {
 		{name: "changed in Git", entry: &stale, live: observed(settings, "u", "1"), want: "configure: " + reasonContent},
 		{name: "an earlier run was killed", entry: &uncertain, live: observed(settings, "u", "1"), want: "configure: " + reasonUncertain},
 		{name: "an earlier create was killed", entry: &unmade, live: observed(settings, "u", "1"), want: "configure: " + reasonUncertain},
+		{name: "an earlier create was killed, and our labels were taken off", entry: &unmade, live: unlabeled(observed(settings, "u", "1")), want: "configure: " + reasonUncertain},
+		{name: "an earlier create was killed, and the ownership cleared", entry: &unmade, live: theirs(settings, "u"), want: "conflict: " + reasonForeign},
+		{name: "without our labels where we never were", live: unlabeled(observed(settings, "v", "1")), want: "conflict: " + reasonForeign},
 		{name: "the inventory was lost", live: observed(settings, "u", "1"), change: func(in *planInput) {
 			in.Rebuild = true
 		}, want: "configure: " + reasonUncertain},

@@ -79,6 +79,14 @@ func (s *statuses) await(t testing.TB, ok func(plumbline.Status) bool) plumbline
 	}
 }
 
+// told waits until something else than that it is pending was said of a commit.
+func (w *world) told(sha string) {
+	w.t.Helper()
+	w.posted.await(w.t, func(s plumbline.Status) bool {
+		return s.SHA == sha && s.Context == "plumbline/"+w.env && s.State != plumbline.StatusPending
+	})
+}
+
 // synced waits for the success of a commit.
 func (w *world) synced(sha string) {
 	w.t.Helper()

@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -149,12 +151,21 @@ func (k *killing) disturb(rng *rand.Rand) int {
 	if err := errors.Join(os.RemoveAll(k.temp()), os.MkdirAll(k.temp(), 0o700)); err != nil {
 		k.t.Fatal(err)
 	}
+	k.age(filepath.Join(k.origin(), "refs", "notes", "plumbline.lock"))
 	write, killed := k.last()
 	if !killed {
 		return 0
 	}
 	k.t.Logf("killed after %s", k.ours(write))
 	return 1
+}
+
+// age makes a file that the dead may have left an old one.
+func (k *killing) age(path string) {
+	k.t.Helper()
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		k.t.Fatal(err)
+	}
 }
 
 // edit is what a person does to an object of ours.
@@ -165,12 +176,21 @@ func (k *killing) edit(rng *rand.Rand) func() {
 	}[rng.IntN(5)]
 	return func() {
 		var err error
+		if marks, ok := strings.CutPrefix(patch, `{"metadata":{`); ok {
+			// Where no process wrote down yet that it made the object, this takes
+			// away what says so: it would be somebody else's.
+			uid := k.inventory()[plumbline.Ref{Kind: "ConfigMap", Namespace: k.project, Name: name}].UID
+			if uid == "" {
+				return
+			}
+			patch = fmt.Sprintf(`{"metadata":{"uid":%q,`, uid) + marks
+		}
 		if patch == "" {
 			err = k.configMaps().Delete(k.t.Context(), name, metav1.DeleteOptions{})
 		} else {
 			_, err = k.configMaps().Patch(k.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-edit"})
 		}
-		if err != nil && !apierrors.IsNotFound(err) {
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 			k.t.Error(err)
 		}
 	}

@@ -122,7 +122,7 @@ func (c *localConn) push(ctx context.Context, u Update) error {
 
 // staleLock is how old a reference's lock is when whoever made it must be dead:
 // it is held for as long as a line takes to write.
-const staleLock = time.Minute
+const staleLock = 10 * time.Second
 
 // lockRef takes Git's lock of the reference that is the file path.
 func lockRef(path string) (*os.File, error) {
@@ -138,7 +138,7 @@ func lockRef(path string) (*os.File, error) {
 			break
 		}
 	}
-	return nil, plumbline.Errorf(plumbline.KindTransient, "lock "+path, "another process holds %s; after a minute it counts as left over", name)
+	return nil, plumbline.Errorf(plumbline.KindTransient, "lock "+path, "another process holds %s; it counts as left over when it is 10 s old", name)
 }
 
 // breakLock takes away a lock that somebody died with. Times are those of the
