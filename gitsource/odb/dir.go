@@ -51,6 +51,9 @@ func LockDir(path string) (*Dir, error) {
 // everything else is ErrCorrupt and needs Recreate.
 func (d *Dir) Open(url string) (*Store, error) {
 	b, err := os.ReadFile(filepath.Join(d.path, stampName))
+	if isScarce(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

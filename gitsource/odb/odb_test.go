@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -264,4 +266,41 @@ func FuzzIndexPack(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNoFileDescriptorLeft: a process at its limit has a good store still.
+func TestNoFileDescriptorLeft(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	o := Object{Type: plumbing.BlobObject, Data: []byte("a\n")}
+	err := s.Receive(t.Context(), 1<<20, func(w io.Writer) error {
+		return WritePack(t.Context(), w, 1, func(int) (Object, error) { return o, nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := s.fs
+	for _, failing := range []error{syscall.EMFILE, syscall.EIO} {
+		s.Release()
+		s.fs = exhausted{good, failing}
+		_, err = s.Read(plumbing.BlobObject, o.Hash(), 1<<20)
+		if damage := errors.Is(err, ErrCorrupt); err == nil || damage != (failing == syscall.EIO) {
+			t.Errorf("%v: %v", failing, err)
+		}
+	}
+	s.Release()
+	s.fs = good
+	if _, err := s.Read(plumbing.BlobObject, o.Hash(), 1<<20); err != nil {
+		t.Error(err)
+	}
+}
+
+// exhausted opens no file.
+type exhausted struct {
+	billy.Filesystem
+	err error
+}
+
+func (e exhausted) Open(name string) (billy.File, error) {
+	return nil, &os.PathError{Op: "open", Path: name, Err: e.err}
 }

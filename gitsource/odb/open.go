@@ -40,20 +40,30 @@ func Create(dir, head string) error {
 // writes to. What a killed process left half done is removed. Every pack is
 // read once and compared with its checksum; damage is ErrCorrupt.
 func Open(dir string) (*Store, error) {
-	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {
+	s := &Store{dir: dir, fs: osfs.New(dir)}
+	if err := s.check(); isScarce(err) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	s := &Store{dir: dir, fs: osfs.New(dir)}
+	return s, nil
+}
+
+// check sweeps, and compares every pack with its checksum.
+func (s *Store) check() error {
+	if _, err := os.Stat(filepath.Join(s.dir, "HEAD")); err != nil {
+		return err
+	}
 	packs, err := s.sweep()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return err
 	}
 	for _, p := range packs {
 		if err := checkPack(filepath.Join(s.packDir(), p)); err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, p, err)
+			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Store) packDir() string { return filepath.Join(s.dir, "objects", "pack") }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
@@ -169,16 +170,23 @@ func (s *Store) Read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (Objec
 }
 
 // readError names the object. In a store of our own, where every pack was
-// checked, anything but a missing object means damage.
+// checked, anything but a missing object means damage, unless it says that the
+// process has no file descriptor or memory left.
 func (s *Store) readError(h plumbing.Hash, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case IsMissing(err) || s.dir == "":
+	case IsMissing(err) || s.dir == "" || isScarce(err):
 		return fmt.Errorf("object %s: %w", h, err)
 	default:
 		return fmt.Errorf("object %s: %w: %w", h, ErrCorrupt, err)
 	}
+}
+
+// isScarce tells whether err is of the process or the machine at the moment, and
+// says nothing about what is stored.
+func isScarce(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // Commit reads a commit.
