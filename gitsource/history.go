@@ -2,6 +2,7 @@ package gitsource
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -36,6 +37,9 @@ func (m *Mirror) haves(store *odb.Store) ([]plumbing.Hash, error) {
 		c, err := store.Commit(h)
 		if odb.IsMissing(err) && n > 0 {
 			break // the end of a shallow history
+		}
+		if odb.IsMissing(err) {
+			err = fmt.Errorf("%w: the branch's head: %w", odb.ErrCorrupt, err)
 		}
 		if err != nil {
 			return nil, err

@@ -93,10 +93,7 @@ func (m *Mirror) Fetch(ctx context.Context) (plumbline.Commit, error) {
 		return plumbline.Commit{}, err
 	}
 	store.Release() // what the last revision needed is not needed any more
-	var head plumbline.Commit
-	if err = m.damaged(); err == nil {
-		head, err = m.fetch(ctx, store)
-	}
+	head, err := m.fetch(ctx, store)
 	if errors.Is(err, odb.ErrCorrupt) {
 		if store, err = m.recreate(err); err != nil {
 			return plumbline.Commit{}, err
@@ -119,6 +116,9 @@ func (m *Mirror) fetch(ctx context.Context, store *odb.Store) (plumbline.Commit,
 	}
 	defer session.Close()
 	want, err := m.wanted(session.Refs)
+	if err == nil {
+		err = m.damaged() // only now: what can still be read stays while there is nothing to replace it
+	}
 	if err != nil {
 		return plumbline.Commit{}, err
 	}
@@ -217,6 +217,7 @@ func (m *Mirror) settle(ctx context.Context, store *odb.Store, want plumbing.Has
 	return commitOf(c), nil
 }
 
+// damaged is what a reader came across; wrapped in odb.ErrCorrupt, or nil.
 func (m *Mirror) damaged() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -3,6 +3,7 @@ package gitsource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -20,10 +21,13 @@ func (m *Mirror) Snapshot(ctx context.Context, sha string) (plumbline.Snapshot, 
 		return plumbline.Snapshot{}, err
 	}
 	c, err := lookup(ctx, store, sha)
+	if errors.Is(err, ErrUnknownCommit) && sha == m.last().SHA {
+		err = fmt.Errorf("%w: %w", odb.ErrCorrupt, err) // it was there when it was fetched
+	}
 	if err != nil {
 		return plumbline.Snapshot{}, m.spoiled(err)
 	}
-	t := newTree(mirrored{m}, c, m.o.MaxFileBytes)
+	t := newTree(mirrored{m, c.Hash}, c, m.o.MaxFileBytes)
 	return plumbline.Snapshot{Commit: commitOf(c), FS: &FS{t: t, base: "."}}, nil
 }
 
@@ -64,7 +68,7 @@ func (m *Mirror) ChangedPaths(ctx context.Context, from, to string) ([]string, e
 	if err != nil {
 		return nil, m.spoiled(err)
 	}
-	c := comparison{objects: mirrored{m}}
+	c := comparison{objects: mirrored{m, b.Hash}}
 	if err := c.trees(ctx, "", a.Tree, b.Tree); err != nil {
 		return nil, &plumbline.Error{Op: "compare " + to, Err: err}
 	}
@@ -130,31 +134,46 @@ func (m *Mirror) spoiled(err error) error {
 
 // mirrored reads from whatever store the mirror has at the time, so that a
 // snapshot outlives a mirror that is made anew.
-type mirrored struct{ m *Mirror }
-
-func (r mirrored) Read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (odb.Object, error) {
-	store, err := r.m.open()
-	if err != nil {
-		return odb.Object{}, err
-	}
-	o, err := store.Read(t, h, limit)
-	return o, r.m.spoiled(err)
+type mirrored struct {
+	m      *Mirror
+	commit plumbing.Hash // what is read is reached from it
 }
 
-func (r mirrored) Size(h plumbing.Hash) (int64, error) {
+// read reads from the store. Where the commit is and what it reaches is not, a
+// part of the mirror was lost, and no fetch would bring it: the mirror says that
+// it has it.
+func (r mirrored) read(from func(*odb.Store) error) error {
 	store, err := r.m.open()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	n, err := store.Size(h)
-	return n, r.m.spoiled(err)
+	err = from(store)
+	if odb.IsMissing(err) && store.Has(r.commit) {
+		err = fmt.Errorf("%w: %w", odb.ErrCorrupt, err)
+	}
+	return r.m.spoiled(err)
 }
 
-func (r mirrored) Tree(h plumbing.Hash) ([]odb.Entry, error) {
-	store, err := r.m.open()
-	if err != nil {
-		return nil, err
-	}
-	entries, err := store.Tree(h)
-	return entries, r.m.spoiled(err)
+func (r mirrored) Read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (o odb.Object, err error) {
+	err = r.read(func(s *odb.Store) error {
+		o, err = s.Read(t, h, limit)
+		return err
+	})
+	return o, err
+}
+
+func (r mirrored) Size(h plumbing.Hash) (n int64, err error) {
+	err = r.read(func(s *odb.Store) error {
+		n, err = s.Size(h)
+		return err
+	})
+	return n, err
+}
+
+func (r mirrored) Tree(h plumbing.Hash) (entries []odb.Entry, err error) {
+	err = r.read(func(s *odb.Store) error {
+		entries, err = s.Tree(h)
+		return err
+	})
+	return entries, err
 }

@@ -28,6 +28,9 @@ func (s *Store) Receive(ctx context.Context, limit int64, write func(w io.Writer
 // without objects.
 func (s *Store) receive(ctx context.Context, limit int64, write func(w io.Writer) error) (base string, err error) {
 	f, err := os.CreateTemp(s.packDir(), tmpPrefix+"*")
+	if errors.Is(err, os.ErrNotExist) { // somebody cleaned up under the running process
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if err != nil {
 		return "", err
 	}
