@@ -4,8 +4,8 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -70,14 +70,15 @@ func TestSSHStall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := gittest.ServeSSH(t, repo)
+			var reached atomic.Bool
 			left := make(chan error, 1)
 			srv.Hold = func(ch ssh.Channel) {
+				reached.Store(true)
 				_, _ = ch.Write([]byte(say))
 				_, err := ch.Read(make([]byte, 1)) // until the client goes
 				left <- err
 			}
-			m := openSSH(t, srv, func(o *Options) { o.Timeout = time.Second })
-			_, err := m.Fetch(t.Context())
+			err := stalled(t, openSSH(t, srv), &reached)
 			kindIs(t, err, plumbline.KindTransient, "in time")
 			if err := <-left; err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("the connection did not end: %v", err)

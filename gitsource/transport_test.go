@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,10 +217,11 @@ func TestStall(t *testing.T) {
 	repo := gittest.New(t)
 	first := repo.CommitFiles("a.yaml", strings.Repeat("line\n", 1000))
 	srv := gittest.Serve(t, repo, gittest.Settings{Token: token})
-	m := openHTTPS(t, srv, func(o *Options) { o.Timeout = time.Second })
+	m := openHTTPS(t, srv)
 	fetch(t, m)
 	second := repo.CommitFiles("a.yaml", randomText(100_000))
 
+	var reached atomic.Bool
 	left := make(chan struct{})
 	srv.Set(func(s *gittest.Settings) {
 		s.Override = func(w http.ResponseWriter, r *http.Request) bool {
@@ -229,12 +231,13 @@ func TestStall(t *testing.T) {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 			_, _ = w.Write([]byte("0008NAK\n" + pkt("\x01PACK\x00\x00\x00\x02\x00\x00\x00\x09")))
 			_ = http.NewResponseController(w).Flush()
+			reached.Store(true)
 			<-r.Context().Done()
 			close(left)
 			return true
 		}
 	})
-	_, err := m.Fetch(t.Context())
+	err := stalled(t, m, &reached)
 	kindIs(t, err, plumbline.KindTransient, "in time")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("not a deadline: %v", err)
@@ -249,6 +252,19 @@ func TestStall(t *testing.T) {
 	srv.Set(func(s *gittest.Settings) { s.Override = nil })
 	if got := fetch(t, m).SHA; got != second {
 		t.Errorf("head %s, want %s", got, second)
+	}
+}
+
+// stalled fetches from a server that stops answering, with a deadline that is
+// long enough for getting there.
+func stalled(t *testing.T, m *Mirror, reached *atomic.Bool) error {
+	t.Helper()
+	before := m.o.Timeout
+	defer func() { m.o.Timeout = before }()
+	for m.o.Timeout = time.Second; ; m.o.Timeout *= 2 {
+		if _, err := m.Fetch(t.Context()); err == nil || reached.Load() || m.o.Timeout > time.Minute {
+			return err
+		}
 	}
 }
 
