@@ -83,7 +83,7 @@ func TestHangingObject(t *testing.T) {
 				t.Parallel()
 				f := newImpatient(t)
 				if !answered {
-					f.client.Timeout = time.Second
+					f.client.Timeout = 3 * time.Second
 				}
 				f.files["extra.yaml"] = extraFile
 				f.begin()

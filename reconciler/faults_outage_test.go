@@ -19,15 +19,14 @@ func TestPoison(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(http.ResponseWriter, *http.Request, http.Handler) // nil: a bug of ours
-		said string
-		most int // tries within ten minutes
+		said string                                                 // whether it is tried again
 	}{
-		{"panics", nil, "error: ", 10},
-		{"garbage", servers.Say(http.StatusOK, `{"metadata":`), "error: ", 10},
-		{"an error", servers.Refuse(http.StatusInternalServerError, 0), "error: ", 10},
-		{"no answer", servers.Reset, "error: ", 10},
-		{"busy", servers.Refuse(http.StatusTooManyRequests, 1), "error: ", 10},
-		{"invalid", servers.Refuse(http.StatusUnprocessableEntity, 0), "failure: ", 1},
+		{"panics", nil, "error: "},
+		{"garbage", servers.Say(http.StatusOK, `{"metadata":`), "error: "},
+		{"an error", servers.Refuse(http.StatusInternalServerError, 0), "error: "},
+		{"no answer", servers.Reset, "error: "},
+		{"busy", servers.Refuse(http.StatusTooManyRequests, 1), "error: "},
+		{"invalid", servers.Refuse(http.StatusUnprocessableEntity, 0), "failure: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -45,6 +44,7 @@ func TestPoison(t *testing.T) {
 			}
 			f.files["extra.yaml"] = extraFile
 			f.begin()
+			begun, most := f.clock.now(), 1
 			fault := f.proxy.Put(servers.Fault{Match: poison, Do: c.do})
 			f.push(map[string]string{
 				"poison.yaml": configMap("poison", "1"), "new.yaml": configMap("new", "1"), "extra.yaml": "", "settings.yaml": settingsIs("green"),
@@ -56,8 +56,11 @@ func TestPoison(t *testing.T) {
 			f.edit("red")
 			f.healed()
 			f.pass(10 * time.Minute)
-			if got := fault.Met(); got > c.most {
-				t.Errorf("%d tries, want at most %d", got, c.most)
+			if c.said == "error: " {
+				most = tries(f.clock.now().Sub(begun))
+			}
+			if got := fault.Met(); got > most {
+				t.Errorf("%d tries, want at most %d", got, most)
 			}
 			f.atMost(3+3+2+fault.Met(), written)
 			fault.Remove()
@@ -65,6 +68,17 @@ func TestPoison(t *testing.T) {
 			f.converged()
 		})
 	}
+}
+
+// tries is how often something is tried within a time that does not work: after
+// a second, doubling, then every five minutes, each less a fifth.
+func tries(within time.Duration) int {
+	n := 1
+	for wait := time.Second; wait*4/5 <= within; wait = min(2*wait, 5*time.Minute) {
+		within -= wait * 4 / 5
+		n++
+	}
+	return n
 }
 
 // TestPoisonMetadata has an object that left the watch and cannot be read: it
@@ -75,6 +89,7 @@ func TestPoisonMetadata(t *testing.T) {
 	f := newFaulty(t)
 	f.files["poison.yaml"] = configMap("poison", "1")
 	f.begin()
+	begun := f.clock.now()
 	fault := f.proxy.Put(servers.Fault{Match: on(http.MethodGet, "/poison"), Do: servers.Refuse(http.StatusInternalServerError, 0)})
 	f.delete(configMaps, "poison")
 	fault.Await(t, 1)
@@ -82,8 +97,8 @@ func TestPoisonMetadata(t *testing.T) {
 	f.drifts++
 	f.healed()
 	f.pass(10 * time.Minute)
-	if got := fault.Met(); got > 10 {
-		t.Errorf("%d reads, want at most 10", got)
+	if got, most := fault.Met(), tries(f.clock.now().Sub(begun)); got > most {
+		t.Errorf("%d reads, want at most %d", got, most)
 	}
 	fault.Remove()
 	f.drifts++

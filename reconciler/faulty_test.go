@@ -40,6 +40,9 @@ type faulty struct {
 	loose      bool              // it may be told more often
 }
 
+// interval at which a head that is denied is tried again, by the clock.
+const interval = 30 * time.Second
+
 func newFaulty(t testing.TB) *faulty {
 	t.Helper()
 	f := &faulty{world: newWorld(t), clock: &clock{}, files: map[string]string{}, bystanders: map[string]string{}}
@@ -47,7 +50,7 @@ func newFaulty(t testing.TB) *faulty {
 	f.config = f.proxy.Config()
 	f.tune = func(o *reconciler.Options) {
 		o.Now = f.clock.now
-		o.Interval = 30 * time.Second
+		o.Interval = interval
 		o.Jitter = func(time.Duration) time.Duration { return 20 * time.Millisecond } // of fetches alone
 	}
 	f.create(configMaps, "kubectl", configMap("bystander", "grey"))

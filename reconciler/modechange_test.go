@@ -155,6 +155,9 @@ func (w *world) collect() {
 				continue
 			}
 			list, err := w.dynamic.Resource(services).Namespace(w.ns).List(ctx, metav1.ListOptions{})
+			if ctx.Err() != nil {
+				return // the test has ended
+			}
 			if err != nil {
 				w.t.Errorf("collect: %v", err)
 				return
@@ -165,7 +168,7 @@ func (w *world) collect() {
 					continue
 				}
 				err := w.dynamic.Resource(services).Namespace(w.ns).Delete(ctx, s.GetName(), metav1.DeleteOptions{})
-				if err != nil && !apierrors.IsNotFound(err) {
+				if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 					w.t.Errorf("collect: %v", err)
 				}
 			}

@@ -98,6 +98,7 @@ func TestForeignObjectInOurPlace(t *testing.T) {
 	mark := w.cluster.Mark(t)
 	p := w.start()
 	p.events.awaitRuns(t, sha, 3)
+	w.told(sha)
 	if now := w.get(configMaps, "settings"); now.GetResourceVersion() != theirs.GetResourceVersion() {
 		t.Errorf("settings was written: %v", now.Object)
 	}
