@@ -199,14 +199,14 @@ func TestHostileTree(t *testing.T) {
 	tree := func(content string) string {
 		return repo.BareInput([]byte(content), "hash-object", "-w", "-t", "tree", "--literally", "--stdin")
 	}
-	root := tree(entry("100644", "..") + entry("100644", ".GIT") + entry("100644", "a/b.yaml") + entry("100644", "good.yaml") + entry("100644", "good.yaml") + entry("100600", "odd.yaml"))
+	root := tree(entry("100644", "..") + entry("100644", ".GIT") + entry("100644", "a/b.yaml") + entry("100644", "good.yaml") + entry("100644", "good.yaml") + entry("20644", "odd.yaml") + entry("100640", "old.yaml"))
 	sha := repo.Bare("commit-tree", "-m", "hostile", root)
 	repo.Bare("update-ref", "refs/heads/main", sha)
 	m := open(t, repo.URL())
 	fetch(t, m)
 	f := snapshot(t, m, sha)
 	list, err := f.ReadDir(".")
-	if err != nil || len(list) != 1 || list[0].Name() != "good.yaml" {
+	if err != nil || len(list) != 2 || list[0].Name() != "good.yaml" || list[1].Name() != "old.yaml" {
 		t.Errorf("entries %v, %v", list, err)
 	}
 	if got := len(f.Excluded()); got != 4 {

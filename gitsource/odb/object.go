@@ -14,14 +14,13 @@ import (
 // Mode is the kind of a tree's entry, in Git's octal numbers.
 type Mode uint32
 
-// The modes that Git writes, and ModeRegularGroup that it once wrote.
+// The modes that Git writes.
 const (
-	ModeTree         Mode = 0o040000
-	ModeRegular      Mode = 0o100644
-	ModeRegularGroup Mode = 0o100664
-	ModeExecutable   Mode = 0o100755
-	ModeSymlink      Mode = 0o120000
-	ModeSubmodule    Mode = 0o160000
+	ModeTree       Mode = 0o040000
+	ModeRegular    Mode = 0o100644
+	ModeExecutable Mode = 0o100755
+	ModeSymlink    Mode = 0o120000
+	ModeSubmodule  Mode = 0o160000
 )
 
 // IsTree tells whether the entry is a directory.
@@ -29,7 +28,22 @@ func (m Mode) IsTree() bool { return m == ModeTree }
 
 // IsFile tells whether the entry is a file with contents of its own.
 func (m Mode) IsFile() bool {
-	return m == ModeRegular || m == ModeRegularGroup || m == ModeExecutable
+	return m == ModeRegular || m == ModeExecutable
+}
+
+// canonical is the mode that Git takes m for: trees that it wrote long ago, and
+// those of other programs, have all the bits that a file can have.
+func (m Mode) canonical() Mode {
+	const kind, byOwner = 0o170000, 0o100
+	switch k := m & kind; {
+	case k == ModeRegular&kind && m&byOwner != 0:
+		return ModeExecutable
+	case k == ModeRegular&kind:
+		return ModeRegular
+	case k == ModeTree, k == ModeSymlink, k == ModeSubmodule:
+		return k
+	}
+	return m
 }
 
 // Entry is a line of a tree.
@@ -41,8 +55,9 @@ type Entry struct {
 
 var errTree = errors.New("malformed tree")
 
-// ParseTree decodes the content of a tree object. The names are as they are
-// stored: whether one is fit for a path is the caller's to decide.
+// ParseTree decodes the content of a tree object, with modes as Git takes them.
+// The names are as they are stored: whether one is fit for a path is the caller's
+// to decide.
 func ParseTree(b []byte) ([]Entry, error) {
 	entries := make([]Entry, 0, len(b)/40)
 	for rest := string(b); rest != ""; {
@@ -76,7 +91,7 @@ func parseMode(b string) (Mode, error) {
 		}
 		m = m<<3 | Mode(c-'0')
 	}
-	return m, nil
+	return m.canonical(), nil
 }
 
 // EncodeTree is the content of the tree object with these entries, which have

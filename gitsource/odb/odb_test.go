@@ -236,6 +236,14 @@ func TestParseTree(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
+	for mode, want := range map[string]Mode{
+		"100664": ModeRegular, "100600": ModeRegular, "100640": ModeRegular, "0100644": ModeRegular, "100777": ModeExecutable,
+		"40755": ModeTree, "040000": ModeTree, "120777": ModeSymlink, "160755": ModeSubmodule, "20644": 0o20644, "644": 0o644,
+	} {
+		if got, err := ParseTree([]byte(mode + " a\x00" + string(h[:]))); err != nil || len(got) != 1 || got[0].Mode != want {
+			t.Errorf("%s: %v, %v; want %o", mode, got, err, want)
+		}
+	}
 	for _, bad := range []string{"x", "100644", "100644 a", "100644 a\x00short", "8 a\x00" + string(h[:]), " a\x00" + string(h[:]), "77777777 a\x00" + string(h[:]), "100644 \x00" + string(h[:])} {
 		if _, err := ParseTree([]byte(bad)); err == nil {
 			t.Errorf("%q is a tree", bad)
