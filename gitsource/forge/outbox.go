@@ -57,11 +57,11 @@ type Item struct {
 	// Since is when the wish that is not sent yet arose: its window begins.
 	Since time.Time `json:"since,omitzero"`
 
-	Failures    int       `json:"failures,omitempty"` // in a row
-	FirstFailed time.Time `json:"firstFailed,omitzero"`
-	NotBefore   time.Time `json:"notBefore,omitzero"` // next attempt after a failure
-	Problem     string    `json:"problem,omitempty"`  // of the last attempt
-	Stopped     bool      `json:"stopped,omitempty"`  // ErrTooMany: nothing more for this SHA
+	Failures    int       `json:"failures,omitempty"`   // in a row
+	FirstFailed time.Time `json:"firstFailed,omitzero"` // of those in a row that say the commit is unknown
+	NotBefore   time.Time `json:"notBefore,omitzero"`   // next attempt after a failure
+	Problem     string    `json:"problem,omitempty"`    // of the last attempt
+	Stopped     bool      `json:"stopped,omitempty"`    // ErrTooMany: nothing more for this SHA
 }
 
 // Want replaces what is to be said in the status' key, by its own Time. What
@@ -173,7 +173,7 @@ func (o *Outbox) Failed(key plumbline.StatusKey, err error, now time.Time) {
 		return
 	}
 	it := &o.Items[i]
-	if it.Failures == 0 {
+	if it.Failures == 0 || !errors.Is(err, ErrUnknownSHA) { // one that was away says nothing about what it knows
 		it.FirstFailed = now
 	}
 	it.Failures++

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -227,6 +228,29 @@ func TestUnknownCommitIsGivenUp(t *testing.T) {
 		if n > 100 {
 			t.Fatal("never given up")
 		}
+	}
+}
+
+// TestUnknownAfterAnOutage: a forge that was away for long, and does not have the
+// commit at once when it is back, is given the same time as any other.
+func TestUnknownAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	var o Outbox
+	o.Want(wish(1, success, "x", 0))
+	key := o.Items[0].StatusKey
+	away := at(1)
+	for away.Sub(at(1)) < 2*unknownFor {
+		o.Failed(key, errors.New("502"), away)
+		away = o.Items[0].NotBefore
+	}
+	back := away
+	o.Failed(key, ErrUnknownSHA, back)
+	if o.Pending() != 1 {
+		t.Fatal("given up by the first answer")
+	}
+	o.Failed(key, ErrUnknownSHA, back.Add(unknownFor))
+	if o.Pending() != 0 {
+		t.Error("never given up")
 	}
 }
 
