@@ -166,6 +166,8 @@ func (r *Reporter) do(ctx context.Context, op string, f func(context.Context) er
 				err = f(ctx)
 			}
 		}
+	}
+	if r.store != nil {
 		r.store.Release()
 	}
 	if err != nil {
@@ -199,13 +201,11 @@ func (r *Reporter) recreate(cause error) error {
 	}
 	if r.store != nil {
 		r.store.Close()
+		r.store = nil
 	}
 	store, err := r.dir.Recreate(r.remote.URL(), Ref)
-	if err != nil {
-		return err
-	}
 	r.store = store
-	return nil
+	return err
 }
 
 // pull brings the mirror up to date and returns the notes' newest commit; zero

@@ -1,6 +1,7 @@
 package notes
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/gitsource/forge"
 	"github.com/plumbline-dev/plumbline/gitsource/forge/forgetest"
 	"github.com/plumbline-dev/plumbline/gitsource/gittest"
 	"github.com/plumbline-dev/plumbline/gitsource/wire"
@@ -312,6 +314,50 @@ func TestRestart(t *testing.T) {
 	if got, err := second.List(t.Context(), sha); err != nil || len(got) != 1 {
 		t.Errorf("list %v, %v", got, err)
 	}
+}
+
+// TestDirectoryNotWritable: a mirror that cannot be made anew now can be later.
+func TestDirectoryNotWritable(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	list := commits(repo, 2)
+	r := reporter(t, repo.URL())
+	post(t, r, status(list[0], "plumbline/a", plumbline.StatusSuccess))
+	repo.Bare("update-ref", "-d", Ref) // what is there is to be fetched again
+
+	stamp := filepath.Join(r.o.Dir, "mirror.json")
+	for _, err := range []error{
+		os.RemoveAll(filepath.Join(r.o.Dir, "repo.git")), os.Remove(stamp), os.MkdirAll(filepath.Join(stamp, "in the way"), 0o700),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := reporter(t, repo.URL())
+	post(t, other, status(list[0], "plumbline/b", plumbline.StatusSuccess))
+	if err := r.Post(t.Context(), status(list[1], "plumbline/a", plumbline.StatusSuccess)); err == nil {
+		t.Fatal("posted without a mirror")
+	}
+	if err := os.RemoveAll(stamp); err != nil {
+		t.Fatal(err)
+	}
+	post(t, r, status(list[1], "plumbline/a", plumbline.StatusSuccess))
+}
+
+// TestHugeNote: what takes no more lines is said to be full, and the notes of other
+// commits go on.
+func TestHugeNote(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	list := commits(repo, 2)
+	repo.BareInput(fmt.Appendf(nil, "commit %s\ncommitter Ada <ada@example.com> 1700000000 +0000\ndata 4\nhuge\nM 100644 inline %s\ndata %d\n%s\n",
+		Ref, list[0], maxNoteBytes+1, strings.Repeat("x", maxNoteBytes+1)), "fast-import", "--quiet")
+	r := reporter(t, repo.URL())
+	err := r.Post(t.Context(), status(list[0], "plumbline/a", plumbline.StatusSuccess))
+	if !errors.Is(err, forge.ErrTooMany) {
+		t.Errorf("error %v", err)
+	}
+	post(t, r, status(list[1], "plumbline/a", plumbline.StatusSuccess))
 }
 
 func TestManyPosts(t *testing.T) {

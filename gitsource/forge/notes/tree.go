@@ -1,10 +1,13 @@
 package notes
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/plumbline-dev/plumbline/gitsource/forge"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
 )
 
@@ -30,11 +33,9 @@ func readNote(r reader, tree plumbing.Hash, rest string) ([]byte, error) {
 	}
 	var note []byte
 	if e, ok := find(entries, rest); ok && e.Mode.IsFile() {
-		o, err := r.Read(plumbing.BlobObject, e.Hash, maxNoteBytes)
-		if err != nil {
+		if note, err = content(r, e.Hash); err != nil {
 			return nil, err
 		}
-		note = o.Data
 	}
 	if e, ok := fanout(entries, rest); ok {
 		below, err := readNote(r, e.Hash, rest[2:])
@@ -44,6 +45,15 @@ func readNote(r reader, tree plumbing.Hash, rest string) ([]byte, error) {
 		note = append(note, below...)
 	}
 	return note, nil
+}
+
+// content is a file of a note. One that is too long takes no more lines.
+func content(r reader, h plumbing.Hash) ([]byte, error) {
+	o, err := r.Read(plumbing.BlobObject, h, maxNoteBytes)
+	if large := (*odb.TooLargeError)(nil); errors.As(err, &large) {
+		err = fmt.Errorf("%w: its note has %w", forge.ErrTooMany, err)
+	}
+	return o.Data, err
 }
 
 func find(entries []odb.Entry, name string) (odb.Entry, bool) {
@@ -85,11 +95,11 @@ func (e *editor) extend(tree plumbing.Hash, rest string, line []byte) (plumbing.
 		return tree, false, err
 	}
 	if f, ok := find(entries, rest); ok && f.Mode.IsFile() {
-		o, err := e.r.Read(plumbing.BlobObject, f.Hash, maxNoteBytes)
+		note, err := content(e.r, f.Hash)
 		if err != nil {
 			return tree, false, err
 		}
-		f.Hash = e.add(plumbing.BlobObject, appendLine(o.Data, line))
+		f.Hash = e.add(plumbing.BlobObject, appendLine(note, line))
 		return e.with(entries, f), true, nil
 	}
 	d, ok := fanout(entries, rest)
