@@ -34,7 +34,7 @@ type Plan struct {
 	ModeChanges []ModeChange `json:"modeChanges,omitempty"`
 }
 
-// Count of changes with one of ops.
+// Count is the number of changes whose Op is one of ops.
 func (p Plan) Count(ops ...Op) int {
 	n := 0
 	for _, c := range p.Changes {
@@ -70,15 +70,13 @@ type Outcome struct {
 	Health Health `json:"health,omitempty"`
 }
 
-// Health of an object, in the words of kstatus.
+// Health is how an object does after the run, in the words of kstatus, as far
+// as a run finds out: rollouts are not waited for.
 type Health string
 
 // The states of health.
 const (
-	HealthUnknown     Health = "Unknown"
-	HealthInProgress  Health = "InProgress"
-	HealthCurrent     Health = "Current"
-	HealthFailed      Health = "Failed"
-	HealthTerminating Health = "Terminating"
-	HealthNotFound    Health = "NotFound"
+	HealthUnknown     Health = "Unknown"     // it was written, and not asked how it does
+	HealthTerminating Health = "Terminating" // its deletion waits for a finalizer
+	HealthNotFound    Health = "NotFound"    // it is gone
 )

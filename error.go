@@ -102,8 +102,8 @@ func Errorf(k Kind, op, format string, args ...any) *Error {
 	return &Error{Op: op, Kind: k, Err: fmt.Errorf(format, args...)}
 }
 
-// KindOf is the outermost explicit kind in err's chain; of joined errors the
-// most severe by exit code order 70 > 2 > 4 > 3 > 5 > 1. It is KindUnset for nil
+// KindOf is the outermost explicit kind in err's chain. Of joined errors it is
+// the most severe one, in the order of exit codes 70 > 2 > 4 > 3 > 5 > 1. It is KindUnset for nil
 // and KindTransient for an error that says nothing.
 func KindOf(err error) Kind {
 	if err == nil {
@@ -115,16 +115,13 @@ func KindOf(err error) Kind {
 	return KindTransient
 }
 
+// explicitKind is KindOf, but KindUnset where nothing in the chain has a kind.
 func explicitKind(err error) Kind {
 	for err != nil {
-		var joined interface{ Unwrap() []error }
 		if e, ok := err.(*Error); ok && e.Kind != KindUnset { //nolint:errorlint // the chain is walked here, one link at a time
 			return e.Kind
 		}
-		if j, ok := err.(interface{ Unwrap() []error }); ok {
-			joined = j
-		}
-		if joined != nil {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			worst := KindUnset
 			for _, e := range joined.Unwrap() {
 				if k := explicitKind(e); severity(k) > severity(worst) {

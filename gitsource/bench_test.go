@@ -64,20 +64,6 @@ func BenchmarkSnapshotWalk5000(b *testing.B) {
 	}
 }
 
-func BenchmarkChangedPaths(b *testing.B) {
-	repo, first := benchRepo(b)
-	second := repo.CommitFiles(benchPath(7), benchFile(7, 1))
-	m := open(b, repo.URL())
-	fetch(b, m)
-	b.ReportAllocs()
-	for b.Loop() {
-		m.store.Release()
-		if got, err := m.ChangedPaths(b.Context(), first, second); err != nil || len(got) != 1 {
-			b.Fatal(got, err)
-		}
-	}
-}
-
 // benchFetch times the fetch of one changed file.
 func benchFetch(b *testing.B, repo *gittest.Repo, m *Mirror) {
 	b.Helper()

@@ -180,11 +180,6 @@ func TestOddNames(t *testing.T) {
 	if diff := cmp.Diff([]string{"caf\uFFFD: its name is not UTF-8", "sub/b\uFFFD.yaml: its name is not UTF-8"}, f.Excluded()); diff != "" {
 		t.Error(diff)
 	}
-	changed, err := m.ChangedPaths(t.Context(), "", sha)
-	must(t, err)
-	if diff := cmp.Diff(want, changed); diff != "" {
-		t.Error(diff)
-	}
 	if info, err := f.Stat("a.yaml"); err != nil || info.Mode() != 0o555 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
@@ -252,9 +247,6 @@ func TestDeepTree(t *testing.T) {
 	fetch(t, m)
 	err := fs.WalkDir(snapshot(t, m, sha), ".", func(_ string, _ fs.DirEntry, err error) error { return err })
 	kindIs(t, err, plumbline.KindInvalid, "nested more than 100")
-	if _, err := m.ChangedPaths(t.Context(), "", sha); err == nil {
-		t.Error("no limit to what is compared")
-	}
 }
 
 func TestLargeFiles(t *testing.T) {
@@ -292,32 +284,4 @@ func TestPackLimit(t *testing.T) {
 	m := openHTTPS(t, srv, func(o *Options) { o.MaxPackBytes = 10_000 })
 	_, err := m.Fetch(t.Context())
 	kindIs(t, err, plumbline.KindInvalid, "limit of 10000 bytes")
-}
-
-func TestChangedPaths(t *testing.T) {
-	t.Parallel()
-	repo := gittest.New(t)
-	first := repo.CommitFiles("same/x.yaml", "x\n", "a.yaml", "a\n", "dir/b.yaml", "b\n", "dir/c.yaml", "c\n", "swap", "file\n", "mode.sh", "m\n")
-	repo.Git("rm", "-q", "-r", "dir", "swap")
-	must(t, os.Chmod(filepath.Join(repo.Work, "mode.sh"), 0o755))
-	second := repo.CommitFiles("a.yaml", "A\n", "swap/now/dir.yaml", "d\n", "new/deep/er.yaml", "n\n")
-	m := open(t, repo.URL())
-	fetch(t, m)
-	for _, c := range []struct {
-		from, to string
-		want     []string
-	}{
-		{first, second, []string{"a.yaml", "dir/b.yaml", "dir/c.yaml", "mode.sh", "new/deep/er.yaml", "swap", "swap/now/dir.yaml"}},
-		{second, first, []string{"a.yaml", "dir/b.yaml", "dir/c.yaml", "mode.sh", "new/deep/er.yaml", "swap", "swap/now/dir.yaml"}},
-		{first, first, nil},
-		{"", first, []string{"a.yaml", "dir/b.yaml", "dir/c.yaml", "mode.sh", "same/x.yaml", "swap"}},
-	} {
-		got, err := m.ChangedPaths(t.Context(), c.from, c.to)
-		must(t, err)
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Error(diff)
-		}
-	}
-	_, err := m.ChangedPaths(t.Context(), strings.Repeat("1", 40), first)
-	kindIs(t, err, plumbline.KindInvalid, "unknown commit")
 }

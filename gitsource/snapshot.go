@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -48,32 +47,6 @@ func lookup(ctx context.Context, store *odb.Store, sha string) (odb.Commit, erro
 		return odb.Commit{}, &plumbline.Error{Op: op, Err: err}
 	}
 	return c, nil
-}
-
-// ChangedPaths lists the files that differ between two commits, sorted: added,
-// deleted, or with other content or mode. An empty from is the empty tree. Only
-// trees are read, and equal ones are not entered.
-func (m *Mirror) ChangedPaths(ctx context.Context, from, to string) ([]string, error) {
-	store, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	var a odb.Commit
-	if from != "" {
-		if a, err = lookup(ctx, store, from); err != nil {
-			return nil, m.spoiled(err)
-		}
-	}
-	b, err := lookup(ctx, store, to)
-	if err != nil {
-		return nil, m.spoiled(err)
-	}
-	c := comparison{objects: mirrored{m, b.Hash}}
-	if err := c.trees(ctx, "", a.Tree, b.Tree); err != nil {
-		return nil, &plumbline.Error{Op: "compare " + to, Err: err}
-	}
-	slices.Sort(c.paths)
-	return slices.Compact(c.paths), nil
 }
 
 // Commits are those of to's first-parent path after from, newest first. Where

@@ -1,8 +1,6 @@
 package gitsource
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -244,85 +242,4 @@ func pathError(op, name string, err error) error {
 		err = &plumbline.Error{Kind: plumbline.KindInvalid, Err: err}
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
-}
-
-// comparison collects the paths of the files that differ between two trees.
-type comparison struct {
-	objects objects
-	paths   []string
-}
-
-// trees compares two directories at one path. Equal ones are not read.
-func (c *comparison) trees(ctx context.Context, at string, from, to plumbing.Hash) error {
-	if from == to {
-		return nil
-	}
-	if err := cmp.Or(ctx.Err(), checkDepth(at)); err != nil {
-		return err
-	}
-	a, err := readEntries(c.objects, from)
-	if err != nil {
-		return err
-	}
-	b, err := readEntries(c.objects, to)
-	if err != nil {
-		return err
-	}
-	for len(a) > 0 || len(b) > 0 {
-		var x, y odb.Entry
-		switch order := compareHeads(a, b); {
-		case order < 0:
-			x, a = a[0], a[1:]
-		case order > 0:
-			y, b = b[0], b[1:]
-		default:
-			x, a, y, b = a[0], a[1:], b[0], b[1:]
-		}
-		if x == y {
-			continue
-		}
-		if err := c.entries(ctx, at, x, y); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// entries compares what has one name; where a side has nothing of it, its entry
-// is zero.
-func (c *comparison) entries(ctx context.Context, at string, x, y odb.Entry) error {
-	full := path.Join(at, max(x.Name, y.Name))
-	if !x.Mode.IsTree() && x.Mode != 0 || !y.Mode.IsTree() && y.Mode != 0 {
-		c.paths = append(c.paths, full)
-	}
-	var from, to plumbing.Hash
-	if x.Mode.IsTree() {
-		from = x.Hash
-	}
-	if y.Mode.IsTree() {
-		to = y.Hash
-	}
-	return c.trees(ctx, full, from, to)
-}
-
-// readEntries is the entries of a directory by name; of the zero hash, none.
-func readEntries(o objects, h plumbing.Hash) ([]odb.Entry, error) {
-	if h.IsZero() {
-		return nil, nil
-	}
-	entries, err := o.Tree(h)
-	if err != nil {
-		return nil, err
-	}
-	return newDirectory(entries).entries, nil
-}
-
-func compareHeads(a, b []odb.Entry) int {
-	switch {
-	case len(a) == 0:
-		return 1
-	case len(b) == 0:
-		return -1
-	}
-	return strings.Compare(a[0].Name, b[0].Name)
 }

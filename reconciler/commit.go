@@ -45,9 +45,6 @@ type Result struct {
 	unread unread
 }
 
-// Changed tells whether the run sent, or would send, anything.
-func (r Result) Changed() bool { return len(r.Outcomes) > 0 || len(r.Plan.Changes) > 0 }
-
 // reconcile brings the cluster to the objects of a commit, as far as the
 // commit, the gate and the cluster allow. What it did is in the Result even
 // where Err is set.

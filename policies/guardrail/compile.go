@@ -94,14 +94,6 @@ func Compile(rules []Rule) (*Set, error) {
 // Definitions tells whether any rule is about definitions.
 func (s *Set) Definitions() bool { return s != nil && len(s.definitions) > 0 }
 
-// Len is the number of rules.
-func (s *Set) Len() int {
-	if s == nil {
-		return 0
-	}
-	return len(s.objects) + len(s.definitions)
-}
-
 func environment() (*cel.Env, error) {
 	values, err := newAdapter()
 	if err != nil {
