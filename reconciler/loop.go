@@ -108,7 +108,7 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 		timer.Reset(max(0, next.Sub(r.o.Now())))
 		select {
 		case <-ctx.Done():
-			return last, nil
+			return last, r.cutOff(ctx, last)
 		case l := <-r.posts.loaded:
 			r.posts.loading = false
 			if done, err := r.takeLoaded(ctx, l); done {
@@ -127,6 +127,15 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 		case <-timer.C:
 		}
 	}
+}
+
+// cutOff is the error of a loop that is told to end: of a one-shot run it is one,
+// since that ends by itself once it is done.
+func (r *Reconciler) cutOff(ctx context.Context, last Result) error {
+	if !r.o.Once {
+		return nil
+	}
+	return errors.Join(last.Err, ctx.Err())
 }
 
 // settled tells whether a one-shot run need not wait for anything more: the

@@ -95,3 +95,26 @@ func TestStop(t *testing.T) {
 		})
 	}
 }
+
+// TestOneShotCutOff ends a one-shot run at its first write, while it waits to try
+// again: that is no success, and it says what it was at.
+func TestOneShotCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(map[string]string{"settings.yaml": settingsIs("blue")})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.between = func(r *http.Request, send func() (*http.Response, error)) (*http.Response, error) {
+		if r.Method != http.MethodPatch {
+			return send()
+		}
+		cancel()
+		return nil, errKilled
+	}
+	o := w.options()
+	o.Once = true
+	_, err := reconciler.New(o).Run(ctx)
+	if !plumbline.Canceled(err) || !strings.Contains(err.Error(), "settings") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -429,7 +429,7 @@ func TestCanariesInPanics(t *testing.T) {
 			j.Once = true
 			j.Renderer = panickingRenderer{wrap(s.c.value("panic"))}
 			_, err := reconciler.New(j.Options).Run(t.Context())
-			if code := exitCode(err); code != 70 {
+			if code := exitCode(t.Context(), err); code != 70 {
 				t.Errorf("exit code %d of %v", code, err)
 			}
 			s.c.none(t, "the error", fmt.Appendf(nil, "%v\n%+v", err, err))
@@ -454,7 +454,7 @@ func TestCanariesInPanics(t *testing.T) {
 				metrics: serve.NewMetrics("test", []string{s.env}, time.Now), log: slog.New(slog.NewJSONHandler(&log, nil)),
 			}
 			err = d.run(t.Context())
-			if code := exitCode(err); code != 70 {
+			if code := exitCode(t.Context(), err); code != 70 {
 				t.Errorf("exit code %d of %v", code, err)
 			}
 			a.report(err)

@@ -109,7 +109,7 @@ func flagTable(b *bytes.Buffer, flags *pflag.FlagSet) {
 var exitCodeLine = regexp.MustCompile(`(?m)^  (\d+) +(.+)$`)
 
 // states are what a commit gets beside an exit code.
-var commitStates = map[string]string{"0": "success", "1": "", "2": "", "3": "failure", "4": "failure", "5": "error", "70": "error"}
+var commitStates = map[string]string{"0": "success", "1": "", "2": "", "3": "failure", "4": "failure", "5": "error", "70": "error", "130": ""}
 
 func exitCodesPage() (string, error) {
 	var b bytes.Buffer
@@ -122,7 +122,7 @@ func exitCodesPage() (string, error) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", m[1], m[2], state)
 	}
-	b.WriteString("\nSeveral at once: 70 before 4 before 3 before 5 before 1. A commit that waits for something that is not there yet is `pending`.\n")
+	b.WriteString("\nSeveral at once: 70 before 130 before 2 before 4 before 3 before 5 before 1. A commit that waits for something that is not there yet is `pending`.\n")
 	return b.String(), nil
 }
 

@@ -13,10 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 	_ "time/tzdata" // the image has no time zones; sync windows need them
 
@@ -29,8 +27,7 @@ var version = "dev"
 
 func main() {
 	observe.Quiet()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
+	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
@@ -47,7 +44,7 @@ type streams struct {
 func run(ctx context.Context, args []string, s streams) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			code = exitCode(panicked(s.err, r))
+			code = exitCode(ctx, panicked(s.err, r))
 		}
 	}()
 	a := &app{streams: s, now: time.Now}
@@ -59,7 +56,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		err = plumbline.Errorf(plumbline.KindUsage, "", "%w", err)
 	}
 	a.report(err)
-	return exitCode(err)
+	return exitCode(ctx, err)
 }
 
 // panicked says where a panic came from, without its value, which may be
@@ -94,29 +91,31 @@ type silent struct{ error }
 
 func (s silent) Unwrap() error { return s.error }
 
-func exitCode(err error) int {
+func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errDifferent):
 		return exitDifferent
 	}
+	if code, is := exitSignaled(ctx, err); is {
+		return code
+	}
 	return plumbline.KindOf(err).ExitCode()
 }
 
 // report prints an error, one line for each of those that are joined in it.
 func (a *app) report(err error) {
-	switch {
-	case err == nil, errors.Is(err, errDifferent):
-		return
-	case plumbline.Canceled(err):
-		fmt.Fprintln(a.err, "plumbline: interrupted")
+	if err == nil || errors.Is(err, errDifferent) {
 		return
 	}
 	for _, e := range split(err) {
-		if said := (silent{}); !errors.As(e, &said) {
+		if said := (silent{}); !errors.As(e, &said) && !plumbline.Canceled(e) {
 			fmt.Fprintln(a.err, "plumbline: "+strings.Join(strings.Fields(e.Error()), " "))
 		}
+	}
+	if plumbline.Canceled(err) {
+		fmt.Fprintln(a.err, "plumbline: interrupted")
 	}
 }
 

@@ -29,8 +29,9 @@ reports both as commit statuses. Each environment of --config has a loop of its
 own. Without --config: --repo URL --branch NAME --path DIR -e NAME.
 
 With --once every environment is brought to the head of its branch once, and
-the exit code says what came of it. With --leader-elect several replicas may
-run: whoever holds an environment's Lease keeps it.`,
+the exit code says what came of it. Without, it runs until Ctrl-C or SIGTERM,
+and the exit code is 0 then. With --leader-elect several replicas may run:
+whoever holds an environment's Lease keeps it.`,
 		args: noArgs, stays: true,
 		run: func(ctx context.Context, _ []string) error { return a.run(ctx, once, elect) },
 	})
@@ -96,8 +97,9 @@ func (d *daemon) run(ctx context.Context) error {
 	for _, env := range d.settings.Environments {
 		loops.Go(func() {
 			// A server that does not start ends the loops, an environment that
-			// fails ends only itself.
-			if err := d.keep(serveCtx, env); err != nil && !(errors.Is(err, context.Canceled) && serveCtx.Err() != nil) {
+			// fails ends only itself. To be stopped is how a daemon ends; with
+			// --once it is to be cut off.
+			if err := d.keep(serveCtx, env); err != nil && (d.once || !plumbline.Canceled(err) || serveCtx.Err() == nil) {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
