@@ -26,14 +26,13 @@ import (
 	"github.com/plumbline-dev/plumbline/fixtures/servers"
 )
 
-// Each archive in testdata/story plays on a real API server and a real Git
-// repository, with the real binary. The commands hide both:
+// TestStories plays each archive in testdata/story on a real API server and a
+// real Git repository, with the real binary. The commands hide both:
 //
 //	cluster [own]              a stage on the shared API server, or on one of its own
 //	shop                       the files of fixtures/shop, as repo/
 //	edit FILE OLD NEW          in a file, which must hold OLD; \n is a new line
 //	git-commit MESSAGE         commits and pushes repo/; commit1, commit2, … in all output
-//	git-push-to BRANCH         pushes the last commit to another branch
 //	exits CODE plumbline ARGS  runs the binary to its end
 //	plumbline-run ARGS         `plumbline run` in the background
 //	plumbline-stop             ends it by SIGTERM, and wants exit 0
@@ -64,8 +63,8 @@ import (
 //
 // Without a plumbline.yaml in the archive there is one with the environment
 // production at environments/production and statuses in Git notes; in one of
-// the archive, $REPOSITORY is the repository, and $KEYSERVICE where key-service listens. See stage for the words that are
-// translated.
+// the archive, $REPOSITORY is the repository, and $KEYSERVICE where key-service
+// listens. See stage for the words that are translated.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
