@@ -100,12 +100,18 @@ func thrifty() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	debug.SetGCPercent(heapGrowth(0))
+	pace(0)
 	afterCollection(func() {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
-		debug.SetGCPercent(heapGrowth(live[0].Value.Uint64()))
+		pace(live[0].Value.Uint64())
 	})
+}
+
+// pace says how far the heap may grow from so many bytes in use.
+func pace(live uint64) {
+	debug.SetGCPercent(heapGrowth(live))
+	debug.SetMemoryLimit(heapLimit(live))
 }
 
 // heapGrowth is by how many percent a heap may grow of which so many bytes are in
@@ -116,6 +122,15 @@ func heapGrowth(live uint64) int {
 		return spareHeap
 	}
 	return int(min(max(spareHeap, (roomyHeap-live)*100/max(live, 1)), most))
+}
+
+// heapLimit is what the runtime may come to, in bytes, with so many in use,
+// whatever heapGrowth said: a quarter above where the next collection is due. On a
+// busy machine the one after that may be due before anybody is told of this one,
+// and the growth that was meant for a few bytes in use is that of many.
+func heapLimit(live uint64) int64 {
+	due := max(roomyHeap, live+live*spareHeap/100)
+	return int64(due + due/4) //nolint:gosec // less than twice what is in use
 }
 
 // afterCollection calls do after each collection of the process: a value that

@@ -91,3 +91,18 @@ func TestHeapGrowth(t *testing.T) {
 		}
 	}
 }
+
+// The limit leaves the growth room, and a heap whose growth is out of date none.
+func TestHeapLimit(t *testing.T) {
+	t.Parallel()
+	for live, want := range map[uint64]int64{
+		0: 90 << 20, 6 << 20: 90 << 20, 48 << 20: 90 << 20, 80 << 20: 140 << 20, 1000 << 20: 1750 << 20,
+	} {
+		if got := heapLimit(live); got != want {
+			t.Errorf("%d MiB in use: %d MiB, want %d", live>>20, got>>20, want>>20)
+		}
+		if due := live + live*uint64(heapGrowth(live))/100; int64(due) >= heapLimit(live) {
+			t.Errorf("%d MiB in use: a collection is due at %d MiB, the limit is %d", live>>20, due>>20, heapLimit(live)>>20)
+		}
+	}
+}
