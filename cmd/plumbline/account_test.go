@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -18,7 +19,8 @@ import (
 // nothing but its token.
 type account struct {
 	t          testing.TB
-	client     kubernetes.Interface // the administrator's
+	await      func(what string, look func() (ok bool, saw string)) // the stage's
+	client     kubernetes.Interface                                 // the administrator's
 	namespace  string
 	name       string
 	kubeconfig string
@@ -52,7 +54,9 @@ func (s *stage) account(name string) *account {
 	for user := range c.AuthInfos {
 		c.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	}
-	a := &account{t: s.t, client: client, namespace: s.namespace, name: name, kubeconfig: s.path("kubeconfig-" + name)}
+	a := &account{
+		t: s.t, await: s.await, client: client, namespace: s.namespace, name: name, kubeconfig: s.path("kubeconfig-" + name),
+	}
 	s.writeConfig(a.kubeconfig, c)
 	return a
 }
@@ -107,11 +111,6 @@ func (a *account) subjects() []rbacv1.Subject {
 // awaitRight waits until the authorizer, which watches, knows of a rule.
 func (a *account) awaitRight(rule rbacv1.PolicyRule, namespace string) {
 	a.t.Helper()
-	a.await(rule, namespace, true)
-}
-
-func (a *account) await(rule rbacv1.PolicyRule, namespace string, granted bool) {
-	a.t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:   "system:serviceaccount:" + a.namespace + ":" + a.name,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + a.namespace, "system:authenticated"},
@@ -119,16 +118,13 @@ func (a *account) await(rule rbacv1.PolicyRule, namespace string, granted bool) 
 			Group: rule.APIGroups[0], Resource: rule.Resources[0], Verb: rule.Verbs[0], Namespace: namespace, Name: first(rule.ResourceNames),
 		},
 	}}
-	for range 500 {
+	a.await(fmt.Sprintf("the authorizer to know of %v", rule), func() (bool, string) {
 		answer, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(a.t.Context(), review, metav1.CreateOptions{})
 		if err != nil {
 			a.t.Fatal(err)
 		}
-		if answer.Status.Allowed == granted {
-			return
-		}
-	}
-	a.t.Fatalf("the authorizer does not know that %v is granted: %t", rule, granted)
+		return answer.Status.Allowed, answer.Status.Reason
+	})
 }
 
 func first(names []string) string {
