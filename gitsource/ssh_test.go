@@ -1,13 +1,18 @@
 package gitsource
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/gittest"
@@ -57,6 +62,54 @@ func TestSSHRefusals(t *testing.T) {
 		})
 	}
 	fetch(t, openSSH(t, srv))
+}
+
+// TestKnownHosts: hashed lines, several keys of one host, authorities and revoked
+// keys, as OpenSSH reads them.
+func TestKnownHosts(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	sha := repo.CommitFiles("a.yaml", "a\n")
+	authority, host := gittest.NewKey(t, filepath.Join(t.TempDir(), "ca")), gittest.NewKey(t, filepath.Join(t.TempDir(), "key"))
+	cert := &ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+	must(t, cert.SignCert(rand.Reader, authority))
+	certified, err := ssh.NewCertSigner(cert, host)
+	must(t, err)
+	srv := gittest.ServeSSH(t, repo, certified)
+
+	b, err := os.ReadFile(srv.KnownHostsFile)
+	must(t, err)
+	name, key, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	public := func(k ssh.Signer) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey()))) }
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	another, err := ssh.NewSignerFromKey(private)
+	must(t, err)
+	for _, c := range []struct {
+		name, known string
+		words       []string // of the refusal; none: let in
+	}{
+		{"hashed", knownhosts.HashHostname(name) + " " + key, nil},
+		{"a comment, an empty line, another host", "# ours\n\ngit.example.com " + public(host) + "\n" + name + " " + key + " comment", nil},
+		{"an old key and the new one", name + " " + public(host) + "\n" + name + " " + key, nil},
+		{"an authority", "@cert-authority " + name + " " + public(authority), nil},
+		{"an authority behind a key", name + " " + key + "\n@cert-authority " + name + " " + public(authority), nil},
+		{"an authority of another host", "@cert-authority *.example.com " + public(authority), []string{"is not in"}},
+		{"revoked", name + " " + key + "\n@revoked * " + key, []string{"is revoked"}},
+		{"no key of that kind", name + " " + public(another), []string{"no key of a kind that"}},
+		{"not a line", "garbage", []string{"auth.knownHostsFile"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := openSSH(t, srv, func(o *Options) { o.Auth.KnownHostsFile = writeToken(t, c.known+"\n") })
+			if len(c.words) > 0 {
+				_, err := m.Fetch(t.Context())
+				kindIs(t, err, plumbline.KindDenied, c.words...)
+			} else if got := fetch(t, m).SHA; got != sha {
+				t.Errorf("head %s, want %s", got, sha)
+			}
+		})
+	}
 }
 
 func TestSSHStall(t *testing.T) {

@@ -28,12 +28,13 @@ type SSHServer struct {
 	Hold func(ch ssh.Channel)
 }
 
-// ServeSSH starts a server that ends with the test.
-func ServeSSH(t testing.TB, repo *Repo) *SSHServer {
+// ServeSSH starts a server that ends with the test. It has a key of its own, which
+// is the one that is known, and those that it is given.
+func ServeSSH(t testing.TB, repo *Repo, keys ...ssh.Signer) *SSHServer {
 	t.Helper()
 	dir := t.TempDir()
 	s := &SSHServer{KeyFile: filepath.Join(dir, "key"), KnownHostsFile: filepath.Join(dir, "known_hosts")}
-	user, host := newKey(t, s.KeyFile), newKey(t, filepath.Join(dir, "host"))
+	user, host := NewKey(t, s.KeyFile), NewKey(t, filepath.Join(dir, "host"))
 	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		if string(key.Marshal()) != string(user.PublicKey().Marshal()) {
 			return nil, fmt.Errorf("unknown key")
@@ -41,6 +42,9 @@ func ServeSSH(t testing.TB, repo *Repo) *SSHServer {
 		return &ssh.Permissions{}, nil
 	}}
 	config.AddHostKey(host)
+	for _, k := range keys {
+		config.AddHostKey(k)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +68,8 @@ func ServeSSH(t testing.TB, repo *Repo) *SSHServer {
 	return s
 }
 
-func newKey(t testing.TB, path string) ssh.Signer {
+// NewKey makes a key and writes it into a file.
+func NewKey(t testing.TB, path string) ssh.Signer {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

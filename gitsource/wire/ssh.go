@@ -79,6 +79,10 @@ func (r *Remote) sshConfig() (*ssh.ClientConfig, error) {
 	if err != nil {
 		return nil, fileError("auth.sshKeyFile", r.auth.SSHKeyFile, fmt.Errorf("%w: a private key without passphrase is needed", err))
 	}
+	known, err := os.ReadFile(r.auth.KnownHostsFile)
+	if err != nil {
+		return nil, fileError("auth.knownHostsFile", r.auth.KnownHostsFile, err)
+	}
 	check, err := knownhosts.New(r.auth.KnownHostsFile)
 	if err != nil {
 		return nil, fileError("auth.knownHostsFile", r.auth.KnownHostsFile, err)
@@ -87,26 +91,47 @@ func (r *Remote) sshConfig() (*ssh.ClientConfig, error) {
 		User:              cmp.Or(r.ep.user, r.auth.Username, defaultSSHUser),
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signer)},
 		HostKeyCallback:   check,
-		HostKeyAlgorithms: knownAlgorithms(check, r.ep.address(sshPort)),
+		HostKeyAlgorithms: knownAlgorithms(check, r.ep.address(sshPort), strings.Split(string(known), "\n")),
 	}, nil
 }
 
 // knownAlgorithms are those of the keys that are known of a host, so that the
 // server shows one of these and not another that it has as well. They are what
-// the callback says it wants instead of a key that is none.
-func knownAlgorithms(check ssh.HostKeyCallback, address string) []string {
+// the callback says it wants instead of a key that is none. Where a line of the
+// file has an authority, it is any certificate.
+func knownAlgorithms(check ssh.HostKeyCallback, address string, lines []string) []string {
 	var e *knownhosts.KeyError
 	if !errors.As(check(address, &net.TCPAddr{}, noKey{}), &e) {
 		return nil
 	}
+	certificates, keys := hostKeyAlgorithms()
+	if len(e.Want) == 0 {
+		return keys // whichever it is, it is refused for being unknown
+	}
 	var list []string
 	for _, k := range e.Want {
+		if k.Line <= len(lines) && strings.HasPrefix(strings.TrimSpace(lines[k.Line-1]), "@cert-authority") {
+			list = append(list, certificates...)
+			continue
+		}
 		if k.Key.Type() == ssh.KeyAlgoRSA {
 			list = append(list, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
 		}
 		list = append(list, k.Key.Type())
 	}
 	return list
+}
+
+// hostKeyAlgorithms are those for certificates and those for keys.
+func hostKeyAlgorithms() (certificates, keys []string) {
+	for _, a := range ssh.SupportedAlgorithms().HostKeys {
+		if strings.Contains(a, "-cert-v01@") {
+			certificates = append(certificates, a)
+		} else {
+			keys = append(keys, a)
+		}
+	}
+	return certificates, keys
 }
 
 // noKey is a public key that equals no other.
@@ -118,8 +143,16 @@ func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") 
 
 // handshakeError tells apart who refused whom.
 func (r *Remote) handshakeError(err error) error {
-	var key *knownhosts.KeyError
+	var (
+		key     *knownhosts.KeyError
+		revoked *knownhosts.RevokedError
+		kinds   *ssh.AlgorithmNegotiationError
+	)
 	switch {
+	case errors.As(err, &revoked):
+		return plumbline.Errorf(plumbline.KindDenied, "ssh", "%s shows a key that %s says is revoked", r.ep.host, r.auth.KnownHostsFile)
+	case errors.As(err, &kinds) && kinds.What == "host key":
+		return plumbline.Errorf(plumbline.KindDenied, "ssh", "%s has no key of a kind that %s has for it: if the host has new keys, add one after comparing it with what the host publishes", r.ep.host, r.auth.KnownHostsFile)
 	case errors.As(err, &key) && len(key.Want) == 0:
 		return plumbline.Errorf(plumbline.KindDenied, "ssh", "the key of %s is not in %s: add it after comparing it with what the host publishes", r.ep.host, r.auth.KnownHostsFile)
 	case errors.As(err, &key):
