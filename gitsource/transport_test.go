@@ -118,6 +118,9 @@ func TestRefusals(t *testing.T) {
 		{"forbidden", answer(403, "text/plain", "no"), plumbline.KindDenied, []string{"403", "grant that right"}},
 		{"not found", answer(404, "text/plain", "no"), plumbline.KindDenied, []string{"404", "check the URL"}},
 		{"limit", answer(429, "text/plain", "slow", "Retry-After", "77"), plumbline.KindTransient, []string{"429"}},
+		{"limit until", answer(429, "text/plain", "slow", "Date", "Tue, 03 Mar 2026 10:00:00 GMT", "Retry-After", "Tue, 03 Mar 2026 10:01:17 GMT"), plumbline.KindTransient, []string{"429"}},
+		{"limit of a forge", answer(403, "text/plain", "secondary rate limit", "Retry-After", "77"), plumbline.KindTransient, []string{"403"}},
+		{"slow client", answer(408, "text/plain", ""), plumbline.KindTransient, []string{"408"}},
 		{"broken", answer(502, "text/html", "<h1>Bad gateway</h1>"), plumbline.KindTransient, []string{"502"}},
 		{"teapot", answer(418, "text/html", ""), plumbline.KindDenied, []string{"418"}},
 		{"HTML", answer(200, "text/html; charset=utf-8", "<html>log in</html>"), plumbline.KindTransient, []string{"text/html", "clone URL"}},
@@ -146,10 +149,27 @@ func TestRefusals(t *testing.T) {
 			if got := read(t, snapshot(t, m, sha), "a.yaml"); got != "a\n" {
 				t.Errorf("the last revision is lost: %q", got)
 			}
-			if e := (*plumbline.Error)(nil); c.name == "limit" && (!errors.As(err, &e) || e.After != 77*time.Second) {
+			if e := (*plumbline.Error)(nil); strings.HasPrefix(c.name, "limit") && (!errors.As(err, &e) || e.After != 77*time.Second) {
 				t.Errorf("after %v", e.After)
 			}
 		})
+	}
+}
+
+// TestSHA256: a repository with other hashes is told from what is none.
+func TestSHA256(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	repo.CommitFiles("a.yaml", "a\n")
+	srv := gittest.Serve(t, repo, gittest.Settings{Token: token})
+	dir := filepath.Join(filepath.Dir(repo.Dir), "other.git")
+	repo.Git("init", "-q", "--bare", "--object-format=sha256", dir)
+	there := func(o *Options) { o.URL = strings.Replace(o.URL, "bare.git", "other.git", 1) }
+	tree := repo.Git("--git-dir="+dir, "hash-object", "-w", "-t", "tree", "/dev/null")
+	repo.Git("--git-dir="+dir, "update-ref", "refs/heads/main", repo.Git("--git-dir="+dir, "commit-tree", "-m", "x", tree))
+	for _, m := range []*Mirror{openHTTPS(t, srv, there)} {
+		_, err := m.Fetch(t.Context())
+		kindIs(t, err, plumbline.KindInvalid, "sha256", "use a repository with SHA-1")
 	}
 }
 

@@ -227,16 +227,35 @@ func (c *httpConn) check(res *http.Response, want string) error {
 		return deny("the server asks for credentials: set auth.tokenFile")
 	case code == http.StatusUnauthorized:
 		return deny("the server refuses the credentials: check that the token in auth.tokenFile is valid and may %s", right)
+	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= http.StatusInternalServerError,
+		code == http.StatusForbidden && pause(res) > 0: // how some forges say that it is too much
+		e := plumbline.Errorf(plumbline.KindTransient, fmt.Sprintf("HTTP %d", code), "%s", http.StatusText(code))
+		e.After = pause(res)
+		return e
 	case code == http.StatusForbidden:
 		return deny("the credentials may not %s: grant that right to the token", right)
 	case code == http.StatusNotFound || code == http.StatusGone:
 		return deny("no such repository, or the credentials may not see it: check the URL and the token's rights")
-	case code == http.StatusTooManyRequests || code >= http.StatusInternalServerError:
-		e := plumbline.Errorf(plumbline.KindTransient, fmt.Sprintf("HTTP %d", code), "%s", http.StatusText(code))
-		if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil {
-			e.After = retryAfter(s)
-		}
-		return e
 	}
 	return deny("the server answers %q", http.StatusText(res.StatusCode))
+}
+
+// maxPause bounds what a server may ask for.
+const maxPause = time.Hour
+
+// pause is what Retry-After asks for: seconds, or a time, by the server's clock.
+func pause(res *http.Response) time.Duration {
+	asked := res.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(asked); err == nil {
+		return time.Duration(max(0, min(seconds, int(maxPause/time.Second)))) * time.Second
+	}
+	at, err := http.ParseTime(asked)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(0, min(at.Sub(now), maxPause))
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -28,7 +29,8 @@ type advert struct {
 // readAdvert decodes the references that a server advertises.
 func readAdvert(r io.Reader) (advert, error) {
 	adv := packp.NewAdvRefs()
-	err := adv.Decode(io.LimitReader(r, maxAdvert))
+	var first beginning
+	err := adv.Decode(io.TeeReader(io.LimitReader(r, maxAdvert), &first))
 	var remote *pktline.ErrorLine
 	switch {
 	case errors.Is(err, packp.ErrEmptyAdvRefs):
@@ -37,13 +39,25 @@ func readAdvert(r io.Reader) (advert, error) {
 		return advert{}, plumbline.Errorf(plumbline.KindDenied, "remote", "%s", oneLine(remote.Text))
 	case errors.Is(err, packp.ErrEmptyInput):
 		return advert{}, io.ErrUnexpectedEOF
-	case err != nil:
+	}
+	if m := objectFormat.FindSubmatch(first.b); m != nil && string(m[1]) != "sha1" { // its hashes are no advertisement to the decoder
+		return advert{}, plumbline.Errorf(plumbline.KindInvalid, "remote", "object format %s is not supported: use a repository with SHA-1", m[1])
+	}
+	if err != nil {
 		return advert{}, decodeError(err)
 	}
-	if f := adv.Capabilities.Get("object-format"); len(f) > 0 && f[0] != "sha1" {
-		return advert{}, plumbline.Errorf(plumbline.KindInvalid, "remote", "object format %s is not supported: use a repository with SHA-1", oneLine(f[0]))
-	}
 	return advert{refs: adv.References, caps: adv.Capabilities}, nil
+}
+
+// objectFormat is the capability that names the hash.
+var objectFormat = regexp.MustCompile(`\x00[^\n]*\bobject-format=([a-z0-9]+)`)
+
+// beginning keeps the first bytes that are written to it.
+type beginning struct{ b []byte }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.b = append(b.b, p[:min(len(p), 4096-len(b.b))]...)
+	return len(p), nil
 }
 
 // decodeError keeps what a broken connection says and puts the rest, which

@@ -5,7 +5,6 @@ import (
 	"io"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -173,9 +172,4 @@ func (c classified) fetch(ctx context.Context, req FetchRequest, w io.Writer) er
 
 func (c classified) push(ctx context.Context, u Update) error {
 	return c.r.classify(ctx, opPush, c.conn.push(ctx, u))
-}
-
-// retryAfter bounds what a server may ask for.
-func retryAfter(seconds int) time.Duration {
-	return min(time.Duration(max(0, seconds))*time.Second, time.Hour)
 }
