@@ -146,6 +146,7 @@ func objectsText(t *testing.T, res render.Result, show []string) string {
 		if err := yaml.Unmarshal(o.Body.Reveal(), &doc); err != nil {
 			t.Fatal(err)
 		}
+		unlabelled(doc.Content[0])
 		compact(&doc, 0)
 		enc := yaml.NewEncoder(&b)
 		enc.SetIndent(2)
@@ -157,17 +158,33 @@ func objectsText(t *testing.T, res render.Result, show []string) string {
 	return b.String()
 }
 
-// compact puts what fits on one line, and drops the labels of every object.
-func compact(n *yaml.Node, depth int) int {
-	width := len(n.Value) + 2
-	n.Style = 0
-	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
-		switch n.Content[i].Value {
+// unlabelled drops the labels of every object. They are seen where they do not
+// belong, as in a selector.
+func unlabelled(object *yaml.Node) {
+	labels := valueOf(valueOf(object, "metadata"), "labels")
+	for i := 0; i+1 < len(labels.Content); i += 2 {
+		switch labels.Content[i].Value {
 		case plumbline.LabelManagedBy, plumbline.LabelEnvironment, plumbline.LabelProject, plumbline.LabelService:
-			n.Content = slices.Delete(n.Content, i, i+2)
+			labels.Content = slices.Delete(labels.Content, i, i+2)
 			i -= 2
 		}
 	}
+}
+
+// valueOf is what stands behind a key of a mapping; nothing where it has none.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(n.Content) && n.Kind == yaml.MappingNode; i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return &yaml.Node{}
+}
+
+// compact puts what fits on one line.
+func compact(n *yaml.Node, depth int) int {
+	width := len(n.Value) + 2
+	n.Style = 0
 	for _, c := range n.Content {
 		width += compact(c, depth+1) + 2
 	}

@@ -84,8 +84,7 @@ func (b *builder) reach(pods func(*definition.Version) map[string]string, endpoi
 	if len(all) == 0 {
 		return
 	}
-	labels := map[string]string{pod.LabelApp: b.name.id}
-	selector := labels
+	labels, selector := map[string]string{pod.LabelApp: b.name.id}, map[string]string{pod.LabelApp: b.name.id}
 	if len(b.versions) == 1 {
 		selector = pods(b.versions[0].def)
 		delete(selector, pod.LabelVersion)
