@@ -44,6 +44,7 @@ func (c *serviceCheck) routesOf() {
 		}
 	}
 	c.unmatched(all)
+	c.unrouted()
 }
 
 // unmatched warns of calls that no route takes, for want of one without
@@ -93,25 +94,60 @@ func (c *serviceCheck) externalTarget(route definition.Route, t definition.Targe
 // noRoutes shows the document that is missing.
 func (c *serviceCheck) noRoutes() {
 	v := c.versions[len(c.versions)-1]
-	ports := portsOf(v.def)
-	if len(ports) == 0 {
+	routes := c.shownRoutes(func(int) bool { return true })
+	if routes == "" {
 		return // nothing to route
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "service %s has %d versions and no routes; write a document such as\n", c.name.id, len(c.versions))
-	fmt.Fprintf(&b, "apiVersion: plumbline.dev/v1\nkind: ServiceRoutes\nmetadata: {name: %s, namespace: %s}\nspec:\n  routes:\n  - source: {port: %d}\n    targets:\n",
-		c.name.id, c.name.project, ports[0].Address)
-	for i, v := range c.versions {
-		weight := 0
-		if i == 0 {
-			weight = 100
-		}
-		fmt.Fprintf(&b, "    - {version: %q, weight: %d}\n", v.def.Version.Value, weight)
-	}
-	c.unit.violate(definition.CodeNoRoutes, v.src.At(v.def.Version.At), strings.TrimSuffix(b.String(), "\n"))
+	c.unit.violate(definition.CodeNoRoutes, v.src.At(v.def.Version.At), fmt.Sprintf(
+		"service %s has %d versions and no routes; write a document such as\napiVersion: plumbline.dev/v1\nkind: ServiceRoutes\nmetadata: {name: %s, namespace: %s}\nspec:\n  routes:\n%s",
+		c.name.id, len(c.versions), c.name.id, c.name.project, routes))
 	for _, v := range c.versions[:len(c.versions)-1] {
 		c.relate(v.src.At(v.def.Version.At))
 	}
+}
+
+// unrouted refuses ports of several versions for which there is no route: all
+// versions would get calls, those without a share as well. In front of Knative's
+// pods, which have one port, the routes are for all of its numbers.
+func (c *serviceCheck) unrouted() {
+	if len(c.versions) < 2 || c.mode.Mode != plumbline.ModeDeployment {
+		return
+	}
+	routes := c.shownRoutes(func(port int) bool {
+		return !slices.ContainsFunc(c.routes.def.Routes, func(r definition.Route) bool { return r.Port == port })
+	})
+	if routes != "" {
+		c.unit.violate(definition.CodeNoRoutes, c.routes.src.At(c.routes.def.ID.At), fmt.Sprintf(
+			"service %s has %d versions, and ports that no route is for; add to its routes, as\n%s", c.name.id, len(c.versions), routes))
+	}
+}
+
+// shownRoutes are routes to show, one for every port that want wants, which all
+// lead to the first version that has it.
+func (c *serviceCheck) shownRoutes(want func(port int) bool) string {
+	var b strings.Builder
+	seen := map[int]bool{}
+	for _, v := range c.versions {
+		for _, p := range portsOf(v.def) {
+			if seen[p.Address] || !want(p.Address) {
+				continue
+			}
+			seen[p.Address] = true
+			protocol := ""
+			if p.Protocol == definition.ProtocolTCP {
+				protocol = ", protocol: tcp"
+			}
+			fmt.Fprintf(&b, "  - source: {port: %d%s}\n    targets:\n", p.Address, protocol)
+			weight := 100
+			for _, v := range c.versions {
+				if slices.ContainsFunc(portsOf(v.def), func(o definition.Port) bool { return o.Address == p.Address }) {
+					fmt.Fprintf(&b, "    - {version: %q, weight: %d}\n", v.def.Version.Value, weight)
+					weight = 0
+				}
+			}
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // routePort checks that the service is called on a route's port.
