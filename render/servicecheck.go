@@ -8,6 +8,7 @@ import (
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/render/definition"
+	"github.com/plumbline-dev/plumbline/render/istio"
 	"github.com/plumbline-dev/plumbline/render/knative"
 )
 
@@ -29,6 +30,7 @@ func (c *serviceCheck) run() {
 		c.intervals(v)
 		if c.mode.Mode != plumbline.ModeDeployment {
 			c.reserved(v)
+			c.activator(v)
 		}
 	}
 	c.protocols()
@@ -272,6 +274,20 @@ func (c *serviceCheck) reserved(v placed[definition.Version]) {
 					c.relate(c.sources[id.Value].At(d.At))
 				}
 			}
+		}
+	}
+}
+
+// activator refuses to let in Knative's activator by a whitelist: it calls in its
+// own name for everyone who asks it to.
+func (c *serviceCheck) activator(v placed[definition.Version]) {
+	if v.def.Open() {
+		return
+	}
+	for _, w := range v.def.Whitelist {
+		if istio.AdmitsActivator(w) {
+			c.unit.violate(definition.CodeActivator, v.src.At(w.At), fmt.Sprintf(
+				"whitelist %s/%s lets in everyone: Knative's activator hands on the calls of all in its own name; remove the entry, what Knative needs is let in without it", w.Project, w.Service))
 		}
 	}
 }

@@ -139,7 +139,7 @@ const (
 	CodeRouteVersion = "PL6002"
 	// CodeWeights: weights that are all 0, or negative.
 	CodeWeights = "PL6003"
-	// CodeNoRoutes: several versions and no routes.
+	// CodeNoRoutes: several versions and no routes, or none for one of the ports.
 	CodeNoRoutes = "PL6004"
 	// CodeRoutePort: a route on a port where the service does not answer.
 	CodeRoutePort = "PL6005"
@@ -172,6 +172,8 @@ const (
 	CodeEnvAddress = "PL8003"
 	// CodeLeftBehind: a reference to a project that an overlay moved away.
 	CodeLeftBehind = "PL8005"
+	// CodeActivator: a whitelist that lets in Knative's activator, and so everyone.
+	CodeActivator = "PL8006"
 	// CodeRoleService: a role of a service that nobody defines.
 	CodeRoleService = "PL8004"
 

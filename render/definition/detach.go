@@ -133,16 +133,15 @@ func detach(spec *yaml.Node, project string) (changed bool) {
 	return changed
 }
 
-// detachHost writes a peer that is given by its host name alone as project and
-// service.
+// detachHost writes a peer that is given by its host name as project and service.
+// One of which the two disagree stays as it is, and is refused.
 func detachHost(peer *yaml.Node, project string) bool {
-	service := get(peer, "service")
-	if peer.Kind != yaml.MappingNode || service == nil || scalar(peer, "projectId") != "" {
+	service, said := get(peer, "service"), scalar(peer, "projectId")
+	if peer.Kind != yaml.MappingNode || service == nil || said != "" && said != project && said != OwnProject {
 		return false
 	}
-	id, rest, _ := strings.Cut(service.Value, ".")
-	of, svc, found := strings.Cut(rest, ".")
-	if of != project || !found || !strings.HasPrefix(svc, "svc") {
+	id, of, ok := hostName(service.Value)
+	if of != project || !ok {
 		return false
 	}
 	service.SetString(id)

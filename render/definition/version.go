@@ -245,13 +245,24 @@ func (r *reader) peers(n *yaml.Node, what, own string) []Peer {
 	return slices.CompactFunc(out, func(a, b Peer) bool { return a.Project == b.Project && a.Service == b.Service })
 }
 
+// hostName splits "<service>.<project>.svc…".
+func hostName(s string) (service, project string, ok bool) {
+	service, rest, _ := strings.Cut(s, ".")
+	project, rest, _ = strings.Cut(rest, ".")
+	return service, project, rest == "svc" || strings.HasPrefix(rest, "svc.")
+}
+
 func (r *reader) peer(p *Peer, project, service Text, what string) bool {
 	// Exports write upstreams as host names, and re-applied exports several times over.
-	if name, rest, found := strings.Cut(service.Value, "."); found && strings.Contains(rest, "svc") {
+	if name, of, ok := hostName(service.Value); ok {
+		if project.Value != "" && project.Value != "*" && project.Value != of {
+			r.errorf(CodeMismatch, service.At, "service %s is a host name of project %s, and projectId says %s: write the service's id alone", r.shown(service.Value), r.shown(of), r.shown(project.Value))
+			return false
+		}
 		r.export.note(Repaired, p.At, "%s: %q is the host name of service %s", what, service.Value, name)
 		service.Value = name
 		if project.Value == "" {
-			project.Value, _, _ = strings.Cut(rest, ".")
+			project.Value = of
 		}
 	}
 	p.Project, p.Service = project.Value, service.Value

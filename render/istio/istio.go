@@ -142,8 +142,8 @@ func (m Mesh) gateways(c callers) []string {
 	var out []string
 	for _, g := range m.Gateways {
 		namespace, account, _ := strings.Cut(g, "/")
-		if !slices.Contains(c.namespaces, namespace) {
-			out = append(out, m.principal(namespace, account))
+		if p := m.principal(namespace, account); !slices.Contains(c.namespaces, namespace) && !slices.Contains(c.principals, p) {
+			out = append(out, p)
 		}
 	}
 	slices.SortFunc(out, cmp.Compare[string])

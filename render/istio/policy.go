@@ -32,6 +32,7 @@ func (m Mesh) DeploymentPolicy(a Access, ports []string) *securityv1.Authorizati
 
 const (
 	knativeNamespace = "knative-serving"
+	activatorAccount = "activator"
 	healthPath       = "/healthz"
 	metricsPath      = "/metrics"
 )
@@ -48,7 +49,7 @@ func (m Mesh) KnativePolicy(a Access, activator bool) *securityv1.AuthorizationP
 		spec.Rules = []*security.Rule{{}}
 		return policy(a.Namespace, a.Name, spec, a.Selector)
 	}
-	activatorName := m.principal(knativeNamespace, "activator")
+	activatorName := m.principal(knativeNamespace, activatorAccount)
 	controller := m.principal(knativeNamespace, "controller")
 	c := m.callers(a.Whitelist)
 	add := func(from []*security.Rule_From, to []*security.Rule_To) {
@@ -75,6 +76,11 @@ func GuardName(namespace, service string) string { return "guard-" + namespace +
 const RequireHeadersName = "plumbline-require-revision-headers"
 
 func activatorSelector() map[string]string { return map[string]string{"app": "activator"} }
+
+// AdmitsActivator tells whether an entry of a whitelist names Knative's activator.
+func AdmitsActivator(p definition.Peer) bool {
+	return p.Project == knativeNamespace && (p.Service == "*" || p.Service == activatorAccount)
+}
 
 // Guard keeps the whitelist of a Knative Service at the activator, which hides
 // the caller from the pod: it routes by the headers that the guard reads. Callers

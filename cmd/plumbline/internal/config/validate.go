@@ -85,6 +85,14 @@ func (p *parser) validate(root *yaml.Node, c *Config) {
 			p.errorf(lineOf(root, "mesh", "gateways"), "mesh.gateways[%d]: %q is not namespace/service-account", i, g)
 		}
 	}
+	for i, ns := range c.Mesh.AlwaysAllowedNamespaces {
+		switch {
+		case ns == "knative-serving":
+			p.errorf(lineOf(root, "mesh", "alwaysAllowedNamespaces"), "mesh.alwaysAllowedNamespaces[%d]: %s would let everyone call every service: its activator hands on the calls of all in its own name; what Knative needs is let in without it", i, ns)
+		case ns == "" || strings.ContainsAny(ns, "*/. "):
+			p.errorf(lineOf(root, "mesh", "alwaysAllowedNamespaces"), "mesh.alwaysAllowedNamespaces[%d]: %q is not the name of a namespace", i, ns)
+		}
+	}
 	p.validatePolicies(root, &c.Policies)
 	if _, err := ParseLevel(c.Log.Level); err != nil {
 		p.errorf(lineOf(root, "log", "level"), "log.level: %w", err)

@@ -164,8 +164,8 @@ func routes() []Entry {
 		},
 		{
 			"PL6004", "Several versions and no routes",
-			"Nobody says which version gets how much of the traffic.",
-			"Write a ServiceRoutes document; the message shows one that fits.",
+			"Nobody says which version gets how much of the traffic, or of that on one of the ports.",
+			"Write a ServiceRoutes document, or add the route; the message shows what fits.",
 		},
 		{
 			"PL6005", "A route on a port where the service does not answer",
@@ -246,6 +246,11 @@ func calls() []Entry {
 			"PL8005", "A reference to what an overlay moved away",
 			"The overlay's `namespace` makes a copy of the project under another name, and `namePrefix` one of its services. A copy that called, or admitted, the services of the original would mix staging with production.",
 			"Write `projectId: '.'` for the service's own project, and the service's name alone in addresses: `http://ledger`. Behind a `namePrefix` the address is another too: patch the variable.",
+		},
+		{
+			"PL8006", "A whitelist that lets in Knative's activator",
+			"The activator calls pods in its own name, for everyone who asks it to: a pod that admits it, or its namespace, cannot tell callers apart. (Knative's documentation advises it, and says so.)",
+			"Remove the entry and name the callers: what Knative itself needs is let in without it. If everyone may call, say so: `{projectId: '*'}`.",
 		},
 		{
 			"PL8101", "A service that everyone may call (warning of `plumbline graph`)",
