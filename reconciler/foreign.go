@@ -53,17 +53,18 @@ func (r *Reconciler) noticeForeign(o drift.Observation) {
 	r.o.Progress(Event{Kind: EventForeign, Verdict: v, UID: o.UID})
 }
 
-// foreignStatus is is, unless others have added fields: then it names the first.
-func (r *Reconciler) foreignStatus(is plumbline.Status) plumbline.Status {
-	if is.State != plumbline.StatusSuccess || len(r.foreign) == 0 {
-		return is
+// foreignStatus returns the drift status s as it is, unless it is success and
+// others have added fields: then it is failure, and names the first object.
+func (r *Reconciler) foreignStatus(s plumbline.Status) plumbline.Status {
+	if s.State != plumbline.StatusSuccess || len(r.foreign) == 0 {
+		return s
 	}
 	var all []plumbline.Verdict
 	for _, v := range r.foreign {
 		all = append(all, v)
 	}
 	slices.SortFunc(all, func(a, b plumbline.Verdict) int { return a.Ref.Compare(b.Ref) })
-	is.State = plumbline.StatusFailure
-	is.Description = describe("added beside ours: "+culprit(all[0], false)+" (drift.foreign is report)", len(all)-1)
-	return is
+	s.State = plumbline.StatusFailure
+	s.Description = describe("added beside ours: "+culprit(all[0], false)+" (drift.foreign is report)", len(all)-1)
+	return s
 }

@@ -11,7 +11,7 @@ import (
 const (
 	// reasonInPlace comes with an error of its own.
 	reasonInPlace = "what is to make way for it is not gone yet"
-	// reasonHeld is of what waits for something that has an error of its own.
+	// reasonHeld is of what waits for something else that carries the error.
 	reasonHeld = "a step before it is not done; its service changes its mode"
 	// reasonFinalizer is of a delete that was asked for.
 	reasonFinalizer = "its deletion waits for a finalizer"
@@ -31,8 +31,8 @@ func rival(ref plumbline.Ref) (other plumbline.Ref, ok bool) {
 	return ref, true
 }
 
-// refuseNames refuses what needs a name whose holder is to be kept, by a rule of
-// Git's or the operator's.
+// refuseNames refuses what needs a name whose holder may not be deleted, because
+// an annotation in Git, or what the operator allows, keeps it.
 func refuseNames(p *plumbline.Plan) {
 	if len(p.ModeChanges) == 0 {
 		return
@@ -65,8 +65,9 @@ type steps struct {
 	unready unread
 }
 
-// newSteps looks at what is to be claimed: where that cannot be, nothing makes
-// way for it.
+// newSteps are the steps of a plan; of tells to which service an object belongs.
+// A service whose new Service or Route cannot be made now is held back from the
+// start, so that nothing is deleted to make way for it.
 func newSteps(p plumbline.Plan, of func(plumbline.Ref) service) *steps {
 	s := &steps{of: of, modes: byService(p.ModeChanges), undone: map[service]string{}, begun: map[service]bool{}, errs: map[service]error{}, unready: unread{}}
 	for _, c := range p.Changes {
@@ -77,7 +78,8 @@ func newSteps(p plumbline.Plan, of func(plumbline.Ref) service) *steps {
 	return s
 }
 
-// hold takes out of the changes of one wave what has to wait.
+// hold turns those of the changes of one wave that have to wait into skipped
+// ones.
 func (s *steps) hold(changes []plumbline.Change) {
 	if len(s.undone) == 0 {
 		return
@@ -138,8 +140,9 @@ func (s *steps) took(changes []plumbline.Change, results []applied) {
 	}
 }
 
-// wait notes why the service of an object waits. What has no error of its own
-// needs one of those who wait.
+// wait notes why the later steps of an object's service wait. reasonInPlace is
+// kept once it is noted: that an object is not gone yet is no error by itself, so
+// what waits for it must carry the error that has the run tried again.
 func (s *steps) wait(ref plumbline.Ref, why string) {
 	of := s.of(ref)
 	if _, ok := s.modes[of]; ok && s.undone[of] != reasonInPlace {

@@ -113,10 +113,11 @@ func byService(changes []plumbline.ModeChange) map[service]plumbline.ModeChange 
 	return out
 }
 
-// stageModes finds the services that change their mode, and puts their steps
-// behind all that others do: the new workloads are there by then; what holds a
-// name that another kind needs goes; that kind takes the name; what calls are
-// shared out by follows; the rest of the old mode goes.
+// stageModes finds the services that change their mode, and puts their steps into
+// the waves behind all others, when the new workloads are there: WaveRelease
+// deletes what holds a name that another kind needs, WaveClaim makes the object
+// that takes it, WaveFollow applies the VirtualService, and WaveReplaced deletes
+// the rest of the old mode.
 func (in planInput) stageModes(p *plumbline.Plan) {
 	var leaving []Candidate
 	for _, c := range p.Changes {
@@ -193,7 +194,7 @@ func (in planInput) serviceOf(ref plumbline.Ref) service {
 	return service{}
 }
 
-// stage gives a change of a service that changes its mode its place.
+// stage puts a change of a service that changes its mode into its wave.
 func stage(c *plumbline.Change, m plumbline.ModeChange) {
 	route := isKind(c.Ref, "serving.knative.dev", "Route")
 	reached := isKind(c.Ref, "", "Service")

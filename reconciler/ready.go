@@ -75,11 +75,11 @@ func unmet(conditions []condition, kind string) string {
 // isWorkload tells whether an object runs pods.
 func isWorkload(ref plumbline.Ref) bool { p := partOf(ref); return p.knative || p.deployment }
 
-// needsReady are the objects of the services that take a step in one wave which
-// have to be ready first: the workloads, before anything gives way to them; the
-// Route too, before the rest of the mode before goes. A name that nobody holds
-// any more is taken at once: waiting would help nobody. changes are those of the
-// wave and of the later ones, the first n those of the wave.
+// needsReady are, for each service that takes a step of its change of mode in
+// this wave, the objects that have to be ready before: the workloads, before
+// anything makes way for them; the Route too, before the rest of the old mode is
+// deleted. A name that nobody holds any more is taken at once: waiting would help
+// nobody. The first n of changes are this wave, the others are the later ones.
 func (s *steps) needsReady(changes []plumbline.Change, n int, objects plumbline.Objects) map[service][]plumbline.Ref {
 	wave := changes[0].Wave
 	if len(s.modes) == 0 || wave < plumbline.WaveRelease {
@@ -117,8 +117,8 @@ func (s *steps) needsReady(changes []plumbline.Change, n int, objects plumbline.
 	return out
 }
 
-// awaitReady asks what has to be ready, and holds back the services of which it
-// is not.
+// awaitReady reads the objects that have to be ready before this wave, and holds
+// back the services whose objects are not.
 func (r *Reconciler) awaitReady(ctx context.Context, s *steps, changes []plumbline.Change, n int, objects plumbline.Objects) {
 	if r.o.ReadyTimeout == 0 {
 		return
@@ -135,8 +135,9 @@ func (r *Reconciler) awaitReady(ctx context.Context, s *steps, changes []plumbli
 	}
 }
 
-// unready is why an object is not ready, nil where it is. It has had time since
-// we applied it as it is.
+// unready is why an object is not ready, nil where it is: KindWaiting, or
+// KindUnhealthy once Options.ReadyTimeout has passed since our last apply that
+// changed it.
 func (r *Reconciler) unready(ctx context.Context, o *plumbline.Object) error {
 	e := &plumbline.Error{Op: "wait for", Kind: plumbline.KindWaiting, Ref: o.Ref, Origin: o.Origin}
 	live, _, err := r.o.Client.Live(ctx, *o)

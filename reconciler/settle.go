@@ -36,7 +36,7 @@ func (r *Reconciler) settle(ctx context.Context, refs []plumbline.Ref) {
 	}
 }
 
-// question is a dry-run of an object.
+// question is a dry-run of an object; its answer is taken in by answered.
 func (r *Reconciler) question(o *plumbline.Object, seen drift.Observation) *job {
 	var w written
 	j := &job{ref: o.Ref, op: "settle"}

@@ -46,8 +46,8 @@ type shifts struct {
 const shiftWindow = time.Minute
 
 // shiftAt is how many objects of a kind must lose ownership within shiftWindow
-// to count as one thing: over 5 % of those we own or 50 of them, and never a
-// handful, which is 5 % of a kind that has few.
+// to count as one shift: more than 5 % of the objects of the kind that we own,
+// but at least 10 and at most 50.
 func shiftAt(owned int) int { return max(10, min(50, owned/20+1)) }
 
 // Reasons of a Shift.
@@ -57,8 +57,9 @@ const (
 	reasonOldVersion = "a version that fields were owned in is not served any more"
 )
 
-// lost notes that an object lost ownership to nobody. It tells whether that is
-// part of a shift, which it may be the one to begin.
+// lost notes that an object lost fields that nobody owns now. It tells whether
+// that is part of a shift; begun are the objects of a shift that this loss makes
+// one, sorted. owned counts the objects of a kind in the inventory.
 func (s *shifts) lost(ref plumbline.Ref, owned func(plumbline.GroupKind) int, now time.Time) (part bool, begun []plumbline.Ref) {
 	gk := ref.GroupKind()
 	if at := s.open[gk]; at != nil {
@@ -244,32 +245,33 @@ func (r *Reconciler) endShifts() time.Time {
 	return next
 }
 
-// status is is, unless objects of a whole kind are being checked: then
-// nobody knows of them whether they drifted.
-func (s *shifts) status(is plumbline.Status, now time.Time) plumbline.Status {
+// status returns the drift status as it is, unless it is success and
+// objects of a whole kind are being checked: then it is pending, because nobody
+// knows yet whether they drifted, or error where one of them cannot be checked.
+func (s *shifts) status(st plumbline.Status, now time.Time) plumbline.Status {
 	kinds := make([]*shift, 0, len(s.open))
 	for _, at := range s.open {
 		if at.left() > 0 || at.busy.After(now) {
 			kinds = append(kinds, at)
 		}
 	}
-	if len(kinds) == 0 || is.State != plumbline.StatusSuccess {
-		return is
+	if len(kinds) == 0 || st.State != plumbline.StatusSuccess {
+		return st
 	}
 	slices.SortFunc(kinds, func(a, b *shift) int { return a.Kind.Compare(b.Kind) })
-	is.State = plumbline.StatusPending
-	is.Description = describe("Checking "+kinds[0].Kind.Kind+": "+kinds[0].Reason, len(kinds)-1)
+	st.State = plumbline.StatusPending
+	st.Description = describe("Checking "+kinds[0].Kind.Kind+": "+kinds[0].Reason, len(kinds)-1)
 	for _, at := range kinds {
 		if at.failed != "" {
-			is.State, is.Description = plumbline.StatusError, describe("drift is not known of "+at.Kind.Kind+": "+at.failed, len(kinds)-1)
+			st.State, st.Description = plumbline.StatusError, describe("drift is not known of "+at.Kind.Kind+": "+at.failed, len(kinds)-1)
 			break
 		}
 	}
-	return is
+	return st
 }
 
-// takeDefinitions rechecks the kinds whose definition is not the one that our
-// entries were written under.
+// takeDefinitions rechecks the kinds whose CustomResourceDefinition is another
+// than when their objects were verified.
 func (r *Reconciler) takeDefinitions(ctx context.Context) {
 	news := r.watch.TakeDefinitions()
 	redefined := false

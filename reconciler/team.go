@@ -19,9 +19,9 @@ type job struct {
 	// late takes in what came of it, where nobody waited for that.
 	late func(ctx context.Context)
 
-	err   error
-	left  bool // nobody waits for it
-	tired *time.Timer
+	err      error
+	left     bool        // nobody waits for it
+	patience *time.Timer // runs for Options.Patience
 }
 
 // aside are the jobs that the loop does not wait for: an object for which the
@@ -71,6 +71,8 @@ type team struct {
 	slow   []*job // under way, and not waited for
 }
 
+// begin sends a job, unless the brake is pulled. Nobody waits for it if the last
+// one of its object had to be left.
 func (t *team) begin(ctx context.Context, j *job) {
 	if j.err = t.brake.pulled(); j.err != nil {
 		return
@@ -78,7 +80,7 @@ func (t *team) begin(ctx context.Context, j *job) {
 	if t.r.aside.slow[j.ref] && t.mayLeave() {
 		t.slow = append(t.slow, j)
 	} else {
-		j.tired = time.NewTimer(t.r.o.Patience)
+		j.patience = time.NewTimer(t.r.o.Patience)
 		t.waited = append(t.waited, j)
 	}
 	go func() {
@@ -97,14 +99,15 @@ func (t *team) mayLeave() bool {
 	return !t.r.o.Once && len(t.slow)+len(t.r.aside.jobs) < t.r.most()
 }
 
-// step waits until a job ends, or the patience with one.
+// step waits until a job ends, or until the oldest that is waited for has taken
+// longer than Options.Patience.
 func (t *team) step() {
 	if len(t.waited) == 0 {
 		return
 	}
 	var tired <-chan time.Time
 	if t.mayLeave() {
-		tired = t.waited[0].tired.C
+		tired = t.waited[0].patience.C
 	}
 	select {
 	case j := <-t.done:
@@ -115,9 +118,10 @@ func (t *team) step() {
 	}
 }
 
+// ended takes a job out of those that are under way.
 func (t *team) ended(j *job) {
 	if i := slices.Index(t.waited, j); i >= 0 {
-		j.tired.Stop()
+		j.patience.Stop()
 		t.waited = slices.Delete(t.waited, i, i+1)
 		t.brake.told(j.err)
 		delete(t.r.aside.slow, j.ref)

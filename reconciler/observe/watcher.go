@@ -56,10 +56,10 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	selector string
-	cluster  string // that is watched
+	cluster  string // what Options.Cluster said of the cluster that is watched
 	kinds    map[plumbline.GroupKind]*kind
-	dirty    map[plumbline.Ref]bool
-	synced   chan struct{} // closed and renewed whenever a kind's state changes
+	dirty    map[plumbline.Ref]bool // changed, and not taken yet
+	synced   chan struct{}          // closed and renewed whenever a kind's state changes
 	defs     definitions
 	rewound  bool
 	moved    chan struct{} // closed and renewed whenever an object changes and someone awaits it
@@ -74,9 +74,8 @@ type kind struct {
 	listed  bool                   // a whole list was seen
 	synced  bool                   // and nothing says that it is out of date
 	err     error                  // the last reason why the kind is not synced
-	// late: it was waited for in vain.
-	late bool
-	// vanished: nothing is served where it is watched.
+	late    bool                   // Ensure has waited for it in vain
+	// vanished says that the API server serves nothing where the kind is watched.
 	vanished bool
 }
 
@@ -100,7 +99,8 @@ func (w *Watcher) Select(selector string) {
 	w.selector = selector
 }
 
-// On sets what tells the cluster from others, before the first watch is opened.
+// On sets what Options.Cluster says of the cluster that is watched,
+// before the first watch is opened.
 func (w *Watcher) On(cluster string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -403,7 +403,7 @@ func (w *Watcher) wake() {
 	}
 }
 
-// ref of an object of kind gk.
+// refOf is the Ref of an object of kind gk.
 func refOf(gk plumbline.GroupKind, m *metav1.ObjectMeta) plumbline.Ref {
 	return plumbline.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: m.Namespace, Name: m.Name}
 }
