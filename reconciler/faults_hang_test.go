@@ -42,7 +42,7 @@ func newImpatient(t testing.TB) *faulty {
 	tune := f.tune
 	f.tune = func(o *reconciler.Options) {
 		tune(o)
-		o.Patience = 100 * time.Millisecond
+		o.Patience = 500 * time.Millisecond // a read that takes longer is given up, and done again
 	}
 	return f
 }
