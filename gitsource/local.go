@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/plumbline-dev/plumbline"
@@ -33,45 +36,52 @@ func Local(dir string) (*Clone, error) {
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) { // neither a root nor bare: look above
-		repo, err = git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
-	}
-	if errors.Is(err, git.ErrRepositoryNotExists) {
+	at, err := enclosing(dir)
+	if errors.Is(err, odb.ErrNoRepository) {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "it is in no Git repository: leave out --revision, or name a directory of a clone")
 	}
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
-	path, err := inside(repo, dir)
+	path, err := inside(at, dir)
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
-	sto, ok := repo.Storer.(*filesystem.Storage)
-	if !ok {
-		return nil, plumbline.Errorf(plumbline.KindInternal, op, "storage is a %T", repo.Storer)
+	repo, err := git.Open(unconfigured{filesystem.NewStorageWithOptions(at.Files(), cache.NewObjectLRUDefault(),
+		filesystem.Options{AlternatesFS: osfs.New("/")})}, nil)
+	if err != nil {
+		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
-	store, err := odb.Wrap(sto.Filesystem())
+	store, err := odb.Wrap(at.Files())
 	if err != nil {
 		return nil, plumbline.Errorf(plumbline.KindUsage, op, "%w", err)
 	}
 	return &Clone{repo: repo, store: store, path: path}, nil
 }
 
+// enclosing is the repository of dir, or else of the nearest work tree around it.
+func enclosing(dir string) (odb.Location, error) {
+	at, err := odb.Locate(dir)
+	for up := filepath.Dir(dir); errors.Is(err, odb.ErrNoRepository) && up != dir; dir, up = up, filepath.Dir(up) {
+		if around, e := odb.Locate(up); e != nil || around.Tree != "" {
+			at, err = around, e
+		}
+	}
+	return at, err
+}
+
+// unconfigured is a repository without its owner's configuration, of which go-git
+// would refuse what it does not know.
+type unconfigured struct{ *filesystem.Storage }
+
+func (unconfigured) Config() (*config.Config, error) { return config.NewConfig(), nil }
+
 // inside is dir, which is absolute and without links, relative to the root of its work tree.
-func inside(repo *git.Repository, dir string) (string, error) {
-	tree, err := repo.Worktree()
-	if errors.Is(err, git.ErrIsBareRepository) {
+func inside(at odb.Location, dir string) (string, error) {
+	if at.Tree == "" {
 		return ".", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	root, err := filepath.EvalSymlinks(tree.Filesystem.Root())
-	if err != nil {
-		return "", err
-	}
-	rel, err := filepath.Rel(root, dir)
+	rel, err := filepath.Rel(at.Tree, dir)
 	return filepath.ToSlash(rel), err
 }
 

@@ -232,7 +232,10 @@ func (s *Store) Ref(name string) (plumbing.Hash, bool, error) {
 	return ref.Hash(), true, nil
 }
 
-// Refs are all references that name an object by its hash.
+// maxLinks is how many symbolic references may lead to each other, as in git.
+const maxLinks = 5
+
+// Refs are all references that lead to a hash, symbolic ones among them.
 func (s *Store) Refs() (map[string]plumbing.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,12 +248,23 @@ func (s *Store) Refs() (map[string]plumbing.Hash, error) {
 		return nil, err
 	}
 	refs := map[string]plumbing.Hash{}
+	symbolic := map[string]string{}
 	err = iter.ForEach(func(r *plumbing.Reference) error {
 		if r.Type() == plumbing.HashReference {
 			refs[r.Name().String()] = r.Hash()
+		} else {
+			symbolic[r.Name().String()] = r.Target().String()
 		}
 		return nil
 	})
+	for name, target := range symbolic {
+		for links := 1; links < maxLinks && symbolic[target] != ""; links++ {
+			target = symbolic[target]
+		}
+		if h, ok := refs[target]; ok && symbolic[target] == "" {
+			refs[name] = h
+		}
+	}
 	return refs, err
 }
 

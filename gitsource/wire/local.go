@@ -7,12 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource/odb"
@@ -25,20 +22,16 @@ type localConn struct {
 }
 
 func openLocal(ep endpoint) (*Session, error) {
-	repo, err := git.PlainOpenWithOptions(ep.path, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	at, err := odb.Locate(ep.path)
 	switch {
-	case errors.Is(err, git.ErrRepositoryNotExists):
+	case errors.Is(err, odb.ErrNoRepository):
 		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "no Git repository there: check the path")
 	case errors.Is(err, os.ErrPermission):
 		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "%w", err)
 	case err != nil:
 		return nil, err
 	}
-	sto, ok := repo.Storer.(*filesystem.Storage)
-	if !ok {
-		return nil, plumbline.Errorf(plumbline.KindInternal, "open", "storage is a %T", repo.Storer)
-	}
-	store, err := odb.Wrap(sto.Filesystem())
+	store, err := odb.Wrap(at.Files())
 	if err != nil {
 		return nil, err
 	}
@@ -47,28 +40,7 @@ func openLocal(ep endpoint) (*Session, error) {
 		store.Close()
 		return nil, err
 	}
-	dir, err := commonDir(sto.Filesystem().Root())
-	if err != nil {
-		store.Close()
-		return nil, err
-	}
-	return &Session{Refs: refs, conn: &localConn{dir: dir, store: store}}, nil
-}
-
-// commonDir is where a linked work tree's .git directory keeps its references.
-func commonDir(gitDir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(gitDir, "commondir"))
-	if errors.Is(err, os.ErrNotExist) {
-		return gitDir, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	dir := strings.TrimSpace(string(b))
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(gitDir, dir)
-	}
-	return dir, nil
+	return &Session{Refs: refs, conn: &localConn{dir: at.Common, store: store}}, nil
 }
 
 func (c *localConn) close() { c.store.Close() }
