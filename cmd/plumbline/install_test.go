@@ -124,15 +124,15 @@ func (in *installed) reconcile() (code int, said string) {
 	return code, out + errs
 }
 
-// obey runs it as the pod would, asks it to sync, and stops it.
-func (in *installed) obey() (code int, said string) {
+// obey runs it as the pod would, asks it to sync within a time, and stops it.
+func (in *installed) obey(within string) (code int, said string) {
 	in.t.Helper()
 	in.start("--leader-elect", "--config", "plumbline.yaml", "--kubeconfig", in.account.kubeconfig)
 	in.await("the daemon's first run", func() (bool, string) {
 		said := in.log()
 		return strings.Contains(said, "in sync"), said
 	})
-	code, out, errs := in.plumbline("sync", "--timeout", "10s", "--config", "plumbline.yaml")
+	code, out, errs := in.plumbline("sync", "--timeout", within, "--config", "plumbline.yaml")
 	return code, out + errs + in.stop()
 }
 
@@ -163,7 +163,7 @@ func TestInstallIsEnough(t *testing.T) {
 			t.Fatalf("%s: exit %d\n%s", step.name, code, said)
 		}
 	}
-	if code, said := in.obey(); code != 0 {
+	if code, said := in.obey("1m"); code != 0 {
 		t.Fatalf("sync: exit %d\n%s", code, said)
 	}
 	if got := in.live(); len(got) > 3 { // of the project
@@ -234,7 +234,7 @@ func TestInstallHasNoRuleToSpare(t *testing.T) {
 			})
 			live := in.reconcile
 			if slices.Equal(rule.Verbs, []string{"watch"}) { // of orders, which nobody gives to a single run
-				live = in.obey
+				live = func() (int, string) { return in.obey("5s") }
 			}
 			code, said := live()
 			if code == 0 && !strings.Contains(said, "forbidden") {
