@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,11 @@ func (r *reader) plain(root *yaml.Node, apiVersion, kind string) *Plain {
 	secret := group == "" && kind == "Secret"
 	r.private = secret
 	defer func() { r.private = false }()
+	if !secret && (group == "" || group == "core") && strings.EqualFold(kind, "Secret") {
+		// No API server has it, and its values would be printed.
+		r.errorf(CodeEnum, posOf(root), "unknown kind %q of %q: a Secret is of kind Secret and of apiVersion v1", kind, apiVersion)
+		return nil
+	}
 
 	before := len(r.found)
 	fields, _ := r.value(root, kind).(map[string]any)
@@ -182,6 +188,7 @@ func dropEmptyBundles(v any) {
 // print.
 func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	out := map[string]any{}
+	r.secretOnly(p, root)
 	for _, section := range []string{"data", "stringData"} {
 		r.secretSection(get(root, section), section, &p.Sealing)
 	}
@@ -228,6 +235,32 @@ func (r *reader) secretFields(p *Plain, root *yaml.Node) {
 	if len(out) > 0 {
 		p.Fields["data"] = out
 	}
+}
+
+// secretOnly refuses what a Secret does not have. Values are hidden where they
+// belong, and stringdata is not that place.
+func (r *reader) secretOnly(p *Plain, root *yaml.Node) {
+	r.fieldsOnly(root, "a Secret", "apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData", "status")
+	r.fieldsOnly(get(root, "metadata"), "metadata", "name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "generateName",
+		"creationTimestamp", "generation", "resourceVersion", "uid", "managedFields", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
+	if r.sealing.closed != "" {
+		return // it may be encrypted what they are
+	}
+	if v, ok := p.Fields["type"]; ok {
+		if _, text := v.(string); !text {
+			r.wrongType(resolve(get(root, "type")), "type", "text")
+		}
+	}
+	if v, ok := p.Fields["immutable"]; ok {
+		if _, is := v.(bool); !is {
+			r.wrongType(resolve(get(root, "immutable")), "immutable", "true or false")
+		}
+	}
+}
+
+// fieldsOnly refuses all fields of a mapping but the known ones.
+func (r *reader) fieldsOnly(n *yaml.Node, what string, known ...string) {
+	_ = n != nil && r.mapping(n, what, known, func(k, _ *yaml.Node) bool { return slices.Contains(known, k.Value) })
 }
 
 // secretSection checks the form of data or stringData.

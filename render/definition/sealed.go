@@ -63,7 +63,7 @@ func (s *sealing) first(n *yaml.Node) *yaml.Node {
 // misplaced refuses encrypted values in what is no secret: they would be
 // readable in the object.
 func (r *reader) misplaced(root *yaml.Node, apiVersion, kind string) bool {
-	if !r.sealing.encrypted || r.sealing.passed {
+	if !r.sealing.encrypted {
 		return false
 	}
 	if isSpaceCloud(root, apiVersion) {
@@ -73,12 +73,21 @@ func (r *reader) misplaced(root *yaml.Node, apiVersion, kind string) bool {
 		return false
 	}
 	switch kind {
-	case "", "ServiceSecret":
+	case "":
 		return false
+	case "ServiceSecret":
+		if apiVersion == "" || strings.HasPrefix(apiVersion, "plumbline") {
+			return false
+		}
 	case "Secret":
 		if apiVersion == "v1" {
 			return false
 		}
+	}
+	if r.sealing.passed {
+		r.errorf(CodeEncryptedElsewhere, posOf(root),
+			"the overlay makes a %s of an encrypted secret, and its values would be readable on the cluster: leave its kind and apiVersion as they are", kind)
+		return true
 	}
 	at := r.sealing.first(root)
 	if at == nil || strings.HasSuffix(kind, "List") && get(root, "items") != nil {

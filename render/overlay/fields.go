@@ -184,7 +184,7 @@ func (w walker) patch(p *types.Patch) {
 	docs, err := decode(text)
 	if err != nil {
 		w.l.problem(w.ref("patches", written), "patch: %w", err)
-	} else if err := leaks(p.Target, docs); err != nil {
+	} else if err := leaks(p, docs); err != nil {
 		w.l.problem(w.ref("patches", written), "patch: %w", err)
 	}
 }

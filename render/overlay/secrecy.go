@@ -19,6 +19,7 @@ import (
 const (
 	keepHere = "the value of a secret must not be copied to where it is printed: name the secret in the service's tasks"
 	noGuess  = "the value of a secret must not be compared: an error would tell whether it was guessed"
+	keepKind = "a secret must not become an object of another kind, in which its values are printed: say in the target of which kind the objects are that this is for"
 )
 
 func isSecretKind(kind string) bool { return kind == "Secret" || kind == "ServiceSecret" }
@@ -71,13 +72,19 @@ func replacementsIn(text []byte) []types.Replacement {
 	return []types.Replacement{one}
 }
 
-// leaks says why a JSON patch must not be applied to what may be a secret.
-func leaks(target *types.Selector, docs []*yaml.Node) error {
-	if target == nil || !mayBeSecret(target.Kind) {
+// leaks says why a patch must not be applied to what may be a secret.
+func leaks(p *types.Patch, docs []*yaml.Node) error {
+	if p.Target == nil || !mayBeSecret(p.Target.Kind) {
 		return nil
+	}
+	if p.Options != nil && p.Options.AllowKindChange {
+		return errors.New(keepKind)
 	}
 	for _, doc := range docs {
 		for _, op := range items(doc.Content[0]) {
+			if value(op, "path") != nil && changesKind(scalar(op, "op"), scalar(op, "path")) {
+				return errors.New(keepKind)
+			}
 			switch scalar(op, "op") {
 			case "copy", "move":
 				if holdsValues(scalar(op, "from")) {
@@ -91,6 +98,16 @@ func leaks(target *types.Selector, docs []*yaml.Node) error {
 		}
 	}
 	return nil
+}
+
+// changesKind tells of an operation of a JSON patch that makes an object one of
+// another kind.
+func changesKind(op, path string) bool {
+	switch strings.TrimSuffix(path, "/") {
+	case "", "/kind", "/apiVersion":
+		return op != "test"
+	}
+	return false
 }
 
 // mayBeSecret tells whether a target's kind, a regular expression, takes in
