@@ -163,6 +163,28 @@ func concatenation(_ context.Context, fsys fs.FS, dir string, convert func(plumb
 	return out, err
 }
 
+// TestEmptyAfterAnOverlay: a directory in which an overlay was and nothing is has
+// nothing, though its files are what the tree of files knew.
+func TestEmptyAfterAnOverlay(t *testing.T) {
+	t.Parallel()
+	kept, err := render.New(render.Options{Environment: "production", HashKey: []byte("key"), Overlay: concatenation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range []fstest.MapFS{
+		{"env/a.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n")}, "env/kustomization.yaml": {}},
+		{"env": {Mode: 0o755 | fs.ModeDir}},
+	} {
+		got, err := kept.Render(t.Context(), files, "env")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := len(files) - 1; got.Objects.Len() != want {
+			t.Errorf("%d objects of %d files, want %d", got.Objects.Len(), len(files), want)
+		}
+	}
+}
+
 // TestPlaceDoesNotMatter: the order of documents and the names of files change
 // nothing but origins.
 func TestPlaceDoesNotMatter(t *testing.T) {

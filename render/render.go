@@ -313,14 +313,16 @@ func (r *Renderer) load(ctx context.Context, fsys fs.FS, dir string) (bool, erro
 	if kustomization != "" {
 		source = "overlay " + dir
 	}
-	if source != r.source || kustomization != "" {
+	forgot := source != r.source || kustomization != ""
+	if forgot {
 		r.forgetDocuments()
 		r.source = source
 	}
 	if kustomization != "" {
 		return true, r.overlay(ctx, fsys, dir, kustomization)
 	}
-	return r.readTree(ctx, fsys, dir)
+	found, err := r.readTree(ctx, fsys, dir)
+	return found || forgot, err
 }
 
 func (r *Renderer) readTree(ctx context.Context, fsys fs.FS, dir string) (bool, error) {
