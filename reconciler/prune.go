@@ -145,7 +145,7 @@ func (r *Reconciler) delete(ctx context.Context, e state.Entry) deleted {
 			seen = drift.Observe(ref, m)
 		}
 		switch {
-		case seen.UID != e.UID, seen.Controller != "":
+		case seen.UID != e.UID, seen.Controller != "", seen.Theirs(r.installation, r.o.Environment):
 			return deleted{foreign: true}
 		case seen.Deleting:
 			return deleted{pending: true}

@@ -120,6 +120,27 @@ func TestPruneOfWhatChanges(t *testing.T) {
 	})
 }
 
+// TestPruneOfWhatOthersTook lets another environment, or another installation,
+// take the object over before it is pruned: it is theirs.
+func TestPruneOfWhatOthersTook(t *testing.T) {
+	t.Parallel()
+	for name, label := range map[string]string{"environment": plumbline.LabelEnvironment, "installation": plumbline.LabelInstallation} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := removal(t)
+			w.patch(configMaps, "extra", fmt.Sprintf(`{"metadata":{"labels":{%q:"another"}}}`, label), "plumbline")
+			mark := w.cluster.Mark(t)
+			w.sent()
+			if got, want := w.answers(mark), []string{"GET 200"}; !slices.Equal(got, want) {
+				t.Errorf("sent %q, want %q", got, want)
+			}
+			if got, want := w.listed(), []string{"Secret token"}; !slices.Equal(got, want) {
+				t.Errorf("inventory %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // TestPruneBlocked keeps what the pruner does not allow, says so, and deletes
 // it when it is allowed.
 func TestPruneBlocked(t *testing.T) {

@@ -108,6 +108,14 @@ func (o Observation) Ours(installation, environment string) bool {
 	return o.Own != nil && o.Installation == installation && o.Environment == environment
 }
 
+// Theirs tells whether an observed object carries the marks of another
+// environment, or of another installation: whoever took it over has it. Without
+// any marks it is nobody else's.
+func (o Observation) Theirs(installation, environment string) bool {
+	other := func(is, own string) bool { return is != "" && is != own }
+	return o.Own != nil && (other(o.Installation, installation) || other(o.Environment, environment))
+}
+
 // Record is an Observation that was verified: the API server answered with it
 // to an apply of ours, so the object then was exactly what was desired. Its
 // JSON form is kept in the inventory, where Fields is replaced by an index.
