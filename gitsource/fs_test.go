@@ -252,16 +252,16 @@ func TestDeepTree(t *testing.T) {
 func TestLargeFiles(t *testing.T) {
 	t.Parallel()
 	repo := gittest.New(t)
-	repo.Write("big.yaml", strings.Repeat("a line of text\n", 10<<20/15+1)) // no work for zlib
+	repo.Write("big.yaml", strings.Repeat("a line of text\n", 2<<20/15+1)) // no work for zlib
 	repo.Write("small.yaml", "s\n")
 	repo.Write("lfs.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
-	f := pushed(t, repo, func(o *Options) { o.MaxFileBytes = 8 << 20 })
+	f := pushed(t, repo, func(o *Options) { o.MaxFileBytes = 1 << 20 })
 	_, err := f.ReadFile("big.yaml")
-	kindIs(t, err, plumbline.KindInvalid, "big.yaml", "bytes, the limit is 8388608")
+	kindIs(t, err, plumbline.KindInvalid, "big.yaml", "bytes, the limit is 1048576")
 	if _, err := f.Open("big.yaml"); err == nil {
 		t.Error("opened")
 	}
-	if info, err := f.Stat("big.yaml"); err != nil || info.Size() < 10<<20 {
+	if info, err := f.Stat("big.yaml"); err != nil || info.Size() < 2<<20 {
 		t.Errorf("stat %v, %v", info, err)
 	}
 	if got := read(t, f, "small.yaml"); got != "s\n" {
@@ -271,7 +271,7 @@ func TestLargeFiles(t *testing.T) {
 		t.Errorf("the pointer is replaced: %q", got)
 	}
 	f = pushed(t, repo)
-	if got := len(read(t, f, "big.yaml")); got < 10<<20 {
+	if got := len(read(t, f, "big.yaml")); got < 2<<20 {
 		t.Errorf("%d bytes", got)
 	}
 }
