@@ -23,6 +23,7 @@ func (c *check) run(all *units) {
 	c.missingSecrets()
 	c.names()
 	c.generated()
+	c.virtual()
 	c.prefixes()
 	c.calls()
 	c.objectsTwice(all)
@@ -94,6 +95,39 @@ func (c *check) generated() {
 		refuse(s.name.id, s.versions[0].id)
 		for _, v := range s.versions {
 			refuse(v.name, v.at)
+		}
+	}
+}
+
+// virtual refuses names that Knative gives the VirtualServices of its Routes: one
+// for each version, and in mode knative that of the service.
+func (c *check) virtual() {
+	type owner struct {
+		route string
+		at    plumbline.Origin
+	}
+	made := make(map[name]owner)
+	add := func(project, route string, at plumbline.Origin) {
+		for _, suffix := range []string{"-mesh", "-ingress"} {
+			made[name{project, route + suffix}] = owner{route, at}
+		}
+	}
+	for _, s := range c.services {
+		if s.mode.Mode == plumbline.ModeDeployment {
+			continue
+		}
+		if s.mode.Mode == plumbline.ModeKnative {
+			add(s.name.project, s.name.id, s.versions[0].id)
+		}
+		for _, v := range s.versions {
+			add(s.name.project, v.name, v.id)
+		}
+	}
+	for _, s := range c.services {
+		first, ok := made[s.name]
+		if ok && s.mode.Mode != plumbline.ModeKnative && len(s.answers) > 0 {
+			c.add(plumbline.SeverityError, definition.CodeNameClash, s.versions[0].id,
+				fmt.Sprintf("the name %q is one that Knative gives a VirtualService of %s: rename one", s.name.id, first.route), first.at)
 		}
 	}
 }

@@ -1,15 +1,11 @@
 package definition
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// maxRegex is the longest expression, in bytes, that a matcher may have.
-const maxRegex = 1024
 
 // matchers reads the matchers of a route. One that matches everything is as
 // good as none.
@@ -136,17 +132,6 @@ func (r *reader) match(kind, value Text, at Pos, what string, allowed ...MatchKi
 		r.regex(value)
 	}
 	return out
-}
-
-// regex checks an expression: Envoy and Go read the same language, RE2.
-func (r *reader) regex(t Text) {
-	if len(t.Value) > maxRegex {
-		r.errorf(CodeMatcher, t.At, "the regex has %d bytes; the limit is %d", len(t.Value), maxRegex)
-		return
-	}
-	if _, err := regexp.Compile(t.Value); err != nil {
-		r.errorf(CodeMatcher, t.At, "%s is no regex: %s", r.shown(t.Value), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
 }
 
 // truth takes true or false, quoted or not.

@@ -218,6 +218,9 @@ func (r *reader) routeComplete(n *yaml.Node, out *Route) {
 		r.warnf(CodeIgnored, out.Matchers[0].At, "matchers have no effect on a tcp route: they read HTTP")
 		out.Matchers = nil
 	}
+	if out.TCP && (out.Retries > 0 || out.TimeoutSeconds > 0) {
+		r.warnf(CodeIgnored, out.At, "requestRetries and requestTimeout have no effect on a tcp route: they are of HTTP calls")
+	}
 	targets := get(n, "targets")
 	if targets == nil || isEmpty(targets) {
 		r.errorf(CodeRouteTargets, posOf(n), "a route needs targets: at least one version")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"path"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -107,6 +108,8 @@ func (r *reader) secretShape(out *Secret, typ, root Text) {
 			r.errorf(CodeMissing, out.At, "a secret of type file needs rootPath: the directory of its files")
 		case !path.IsAbs(root.Value) || isSystemPath(out.Path):
 			r.errorf(CodeMountPath, root.At, "rootPath must be an absolute path other than /, /dev, /proc, /sys and the token's directory")
+		case strings.Contains(out.Path, ":"):
+			r.errorf(CodeMountPath, root.At, "rootPath must not hold a colon")
 		}
 	case SecretDocker:
 		r.dockerKeys(out)

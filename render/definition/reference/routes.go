@@ -24,12 +24,12 @@ func route() *Mapping {
 			Becomes: byMesh("VirtualService: spec.http[].match[]"),
 		},
 		{
-			Key: "requestRetries", Type: Number, High: 100, Default: "3", Doc: "How often a call that failed is tried again. 0 stands for the default.",
+			Key: "requestRetries", Type: Number, High: 100, Default: "3", Doc: "How often a call that failed is tried again. 0 stands for the default, and so does 3: both leave a service in mode knative, where Knative does not try again.",
 			Becomes: byMesh("VirtualService: spec.http[].retries.attempts"),
 		},
 		{
 			Key: "requestTimeout", Type: Number, High: 24 * 3600, Default: "180",
-			Doc:     "Seconds that each try may take. Knative itself ends a call after 300, or after this where it is longer, and never later than after 600.",
+			Doc:     "Seconds that each try may take. 0 stands for the default, and so does 180: both leave a service in mode knative. Knative itself ends a call after 300, or after this where it is longer, and never later than after 600.",
 			Becomes: byMesh("VirtualService: spec.http[].retries.perTryTimeout"),
 		},
 	}}

@@ -20,7 +20,7 @@ func minReplicas() Field {
 
 func maxReplicas() Field {
 	return Field{
-		Key: "maxReplicas", Type: Number, Default: "100", Doc: "The most replicas. 0 stands for the default.",
+		Key: "maxReplicas", Type: Number, Default: "100", Doc: "The most replicas. 0 stands for the default. A Deployment without triggers has minReplicas, and no more.",
 		Becomes: by(annotation("max-scale"), "HorizontalPodAutoscaler: spec.maxReplicas; ScaledObject: spec.maxReplicaCount"),
 	}
 }

@@ -179,7 +179,7 @@ func routes() []Entry {
 		},
 		{
 			"PL6007", "A matcher that no call can match",
-			"A path begins with `/`, a header has a name, and a regex is one that Envoy reads (RE2).",
+			"A path begins with `/`, a header has a name, and a regex is one that Envoy reads (RE2) and that is no larger than it takes: repetitions count as often as they repeat.",
 			"Correct the value.",
 		},
 		{
