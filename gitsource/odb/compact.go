@@ -21,19 +21,33 @@ const maxRepackObject = 64 << 20
 
 // Compact merges the smaller packs into one when there are more than limit, so
 // that a store which receives a small pack at every push stays fast. Afterwards
-// each pack holds at least twice as many objects as the next smaller one.
+// each pack holds at least twice as many objects as the next smaller one, but for
+// those with an object that is too large to be held.
 func (s *Store) Compact(ctx context.Context, limit int) error {
 	packs, err := s.packs()
-	if err != nil || len(packs) <= limit {
+	if err != nil {
 		return err
 	}
-	merge := packs[:geometricSplit(packs)]
-	if len(merge) < 2 {
-		return nil
+	for len(packs) > limit {
+		merge := packs[:geometricSplit(packs)]
+		if len(merge) < 2 {
+			return nil
+		}
+		large, err := s.merge(ctx, merge)
+		if large.IsZero() {
+			return err
+		}
+		packs = slices.DeleteFunc(packs, func(p packIndex) bool { return slices.Contains(p.objects, large) })
 	}
+	return nil
+}
+
+// merge makes one pack of several. If an object is too large for that, nothing is
+// changed, and it is returned.
+func (s *Store) merge(ctx context.Context, packs []packIndex) (large plumbing.Hash, err error) {
 	var list []plumbing.Hash
 	seen := map[plumbing.Hash]bool{}
-	for _, p := range merge {
+	for _, p := range packs {
 		for _, h := range p.objects {
 			if !seen[h] {
 				seen[h] = true
@@ -43,17 +57,17 @@ func (s *Store) Compact(ctx context.Context, limit int) error {
 	}
 	merged, err := s.receive(ctx, 1<<62, func(w io.Writer) error {
 		return WritePack(ctx, w, len(list), func(i int) (Object, error) {
-			return s.Read(plumbing.AnyObject, list[i], maxRepackObject)
+			o, err := s.Read(plumbing.AnyObject, list[i], maxRepackObject)
+			if errors.As(err, new(*TooLargeError)) {
+				large = list[i]
+			}
+			return o, err
 		})
 	})
-	var large *TooLargeError
-	if errors.As(err, &large) {
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("merge packs: %w", err)
+		return large, fmt.Errorf("merge packs: %w", err)
 	}
-	return s.remove(slices.DeleteFunc(merge, func(p packIndex) bool { return p.base == merged })) // one may have held everything
+	return large, s.remove(slices.DeleteFunc(packs, func(p packIndex) bool { return p.base == merged })) // one may have held everything
 }
 
 // packIndex is a pack's name and the objects in it.

@@ -205,6 +205,34 @@ func TestCompactKeepsAnEqualPack(t *testing.T) {
 	}
 }
 
+// TestCompactAroundLargeObjects: a pack that cannot be merged does not keep the
+// others from it.
+func TestCompactAroundLargeObjects(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	large := Object{plumbing.BlobObject, make([]byte, maxRepackObject+1)}
+	err := receive(t, s, packOf(t, large))
+	const limit = 4
+	for i := range 3 * limit {
+		err = errors.Join(err, receive(t, s, packOf(t, blob(fmt.Sprint(i)))), s.Compact(t.Context(), limit))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	packs, err := s.packs()
+	if err != nil || len(packs) > limit+1 {
+		t.Errorf("%d packs, %v", len(packs), err)
+	}
+	for i := range 3 * limit {
+		if !s.Has(blob(fmt.Sprint(i)).Hash()) {
+			t.Errorf("object %d is lost", i)
+		}
+	}
+	if n, err := s.Size(large.Hash()); n != maxRepackObject+1 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 func TestGeometricSplit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
