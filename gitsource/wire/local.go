@@ -157,5 +157,5 @@ func (c *localConn) moveLocked(u Update, lock *os.File) error {
 		return &RejectedError{Ref: u.Ref, Reason: fmt.Sprintf("it is at %s now", now)}
 	}
 	_, err = io.WriteString(lock, u.New.String()+"\n")
-	return err
+	return errors.Join(err, lock.Sync()) // or a crash of the machine leaves it empty, and all notes are forgotten
 }
