@@ -52,6 +52,12 @@ func parse(raw string) (endpoint, error) {
 		return endpoint{}, plumbline.Errorf(plumbline.KindUsage, opParse, "not a URL: write https://HOST/PATH, ssh://USER@HOST/PATH or file:///PATH")
 	}
 	e := endpoint{scheme: scheme(u.Scheme), host: u.Host, path: u.Path}
+	switch {
+	case u.Fragment != "":
+		return endpoint{}, plumbline.Errorf(plumbline.KindUsage, opParse, "the URL holds a #: name a branch in source.branch or --branch, and write %%23 in a path")
+	case u.RawQuery != "" && (e.scheme == schemeFile || e.scheme == schemeSSH):
+		return endpoint{}, plumbline.Errorf(plumbline.KindUsage, opParse, "the URL holds a ?: write %%3F in a path")
+	}
 	if u.User != nil {
 		e.user = u.User.Username()
 		p, _ := u.User.Password()

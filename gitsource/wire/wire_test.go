@@ -36,6 +36,8 @@ func TestParse(t *testing.T) {
 		{"git@[::1]:a.git", "ssh://git@[::1]/a.git", "[::1]:22"},
 		{"file:///srv/a.git", "file:///srv/a.git", ""},
 		{"/srv/a b.git", "file:///srv/a%20b.git", ""},
+		{"/srv/a#b?c.git", "file:///srv/a%23b%3Fc.git", ""},
+		{"file:///srv/a%23b%3Fc.git", "file:///srv/a%23b%3Fc.git", ""},
 		{"http://127.0.0.1:3000/a.git", "http://127.0.0.1:3000/a.git", "127.0.0.1:3000"},
 	} {
 		e, err := parse(c.in)
