@@ -157,7 +157,8 @@ func drafting(peers []plumbline.Peer, alwaysAllowed []string) *draft {
 	return g
 }
 
-// join makes what the versions say together.
+// join collects the lists of a service's versions, which are those that the node
+// goes by.
 func (n *draftNode) join() {
 	slices.SortStableFunc(n.peers, func(a, b plumbline.Peer) int { return cmp.Compare(a.Version, b.Version) })
 	n.Versions = make([]Version, 0, len(n.peers))
@@ -169,7 +170,8 @@ func (n *draftNode) join() {
 	n.upstreams, n.whitelist = distinct(n.upstreams), distinct(n.whitelist)
 }
 
-// distinct is the first of the rules that name the same, sorted by that.
+// distinct sorts rules by project and service, and keeps the first of those that
+// name the same.
 func distinct(rules []plumbline.PeerRef) []plumbline.PeerRef {
 	slices.SortStableFunc(rules, func(a, b plumbline.PeerRef) int {
 		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
@@ -248,15 +250,19 @@ func pattern(rules []plumbline.PeerRef, e Endpoint) bool {
 	})
 }
 
+// admits tells whether a version of to lets from in, and by which line: none for
+// a project that is always allowed.
 func (g *draft) admits(to, from Endpoint) (plumbline.Origin, bool) {
-	if w := g.nodes[to].whitelist; covers(w, from) >= 0 {
-		return w[covers(w, from)].Origin, true
+	w := g.nodes[to].whitelist
+	if i := covers(w, from); i >= 0 {
+		return w[i].Origin, true
 	}
 	return plumbline.Origin{}, slices.Contains(g.always, from.Project)
 }
 
-// halves finds what a service declares and the other side does not. Patterns
-// name nobody in particular, so they owe nobody an answer.
+// halves finds the calls that a service declares and the other side does not. An
+// upstream or a whitelist with "*" names no service in particular, so none is
+// missed on the other side.
 func (g *draft) halves(e Endpoint) {
 	n := g.nodes[e]
 	n.Closed = len(n.whitelist) == 0
@@ -286,12 +292,7 @@ func (g *draft) halves(e Endpoint) {
 	slices.SortStableFunc(n.Refused, byName)
 	slices.SortStableFunc(n.Unused, byName)
 	n.Refused, n.Unused = slices.CompactFunc(n.Refused, same), slices.CompactFunc(n.Unused, same)
-	slices.SortStableFunc(n.Outside, func(a, b plumbline.PeerRef) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Service, b.Service))
-	})
-	n.Outside = slices.CompactFunc(n.Outside, func(a, b plumbline.PeerRef) bool {
-		return a.Project == b.Project && a.Service == b.Service
-	})
+	n.Outside = distinct(n.Outside)
 }
 
 // covers is the first of the rules that names e: itself, every service of its
