@@ -43,7 +43,6 @@ type Source interface {
 type Rendered struct {
 	Objects    plumbline.Objects
 	Violations []plumbline.Violation
-	Services   int // services that the commit defines
 }
 
 // Renderer turns a snapshot into objects, and checks them.

@@ -108,10 +108,8 @@ func (a *app) runOnce(ctx context.Context, once *oneShot, f applyFlags) (res rec
 // oneShot is an environment joined with a local source.
 type oneShot struct {
 	*joined
-	source      *localSource
-	settings    settings
-	environment config.Environment
-	cleanUp     func()
+	source  *localSource
+	cleanUp func()
 }
 
 func (o *oneShot) close() error {
@@ -155,7 +153,7 @@ func (a *app) prepareOnce(ctx context.Context, dir string, f applyFlags) (*oneSh
 	if !f.prune {
 		j.Prune = keepAll
 	}
-	return &oneShot{joined: j, source: src, settings: s, environment: env, cleanUp: cleanUp}, nil
+	return &oneShot{joined: j, source: src, cleanUp: cleanUp}, nil
 }
 
 // keepAll is the prune of --prune=false.

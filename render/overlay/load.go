@@ -227,7 +227,7 @@ func (l *loader) resource(file string, info fs.FileInfo, from reference) {
 		l.resources[file] = r
 		l.secrets.addText(r.text)
 	} else if text, ok := l.read(file, from); ok {
-		l.pending = append(l.pending, &conversion{file: file, text: text, from: from, hash: hash})
+		l.pending = append(l.pending, &conversion{file: file, text: text, hash: hash})
 	}
 }
 
@@ -235,7 +235,6 @@ func (l *loader) resource(file string, info fs.FileInfo, from reference) {
 type conversion struct {
 	file, hash string
 	text       []byte
-	from       reference
 
 	out      resourceFile
 	unsaid   [][]byte // texts whose values no message may show
