@@ -336,10 +336,17 @@ func TestMissingRepository(t *testing.T) {
 	t.Parallel()
 	m := open(t, filepath.Join(t.TempDir(), "nothing"))
 	_, err := m.Fetch(t.Context())
-	kindIs(t, err, plumbline.KindDenied, "no Git repository there", "nothing")
+	kindIs(t, err, plumbline.KindInvalid, "nothing: there is no such directory")
 	m = open(t, t.TempDir())
 	_, err = m.Fetch(t.Context())
-	kindIs(t, err, plumbline.KindDenied, "no Git repository there")
+	kindIs(t, err, plumbline.KindInvalid, "the directory is no Git repository")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m = open(t, file)
+	_, err = m.Fetch(t.Context())
+	kindIs(t, err, plumbline.KindInvalid, "it is a file")
 }
 
 func TestClosed(t *testing.T) {

@@ -87,7 +87,7 @@ func fetchAdvice(err error) string {
 	case plumbline.KindDenied:
 		return "see that source.auth names credentials that may read the repository"
 	case plumbline.KindInvalid:
-		return "push to that branch, or mend source.branch"
+		return "mend source.url and source.branch, or push to that branch"
 	}
 	return "see that source.url is right, and that the server can be reached from here"
 }

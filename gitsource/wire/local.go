@@ -22,10 +22,16 @@ type localConn struct {
 }
 
 func openLocal(ep endpoint) (*Session, error) {
+	switch info, err := os.Stat(ep.path); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, plumbline.Errorf(plumbline.KindInvalid, "", "there is no such directory: check the path")
+	case err == nil && !info.IsDir():
+		return nil, plumbline.Errorf(plumbline.KindInvalid, "", "it is a file: name the directory of the repository")
+	}
 	at, err := odb.Locate(ep.path)
 	switch {
 	case errors.Is(err, odb.ErrNoRepository):
-		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "no Git repository there: check the path")
+		return nil, plumbline.Errorf(plumbline.KindInvalid, "", "the directory is no Git repository: check the path")
 	case errors.Is(err, os.ErrPermission):
 		return nil, plumbline.Errorf(plumbline.KindDenied, "open", "%w", err)
 	case err != nil:

@@ -72,6 +72,9 @@ func parse(raw string) (endpoint, error) {
 	case schemeHTTPS, schemeHTTP, schemeSSH:
 		return checkHost(e)
 	}
+	if u.Scheme == "" {
+		return endpoint{}, plumbline.Errorf(plumbline.KindUsage, opParse, "%q has no scheme: write https://HOST/PATH or ssh://USER@HOST/PATH; a directory begins with / or ./", u.Path)
+	}
 	return endpoint{}, plumbline.Errorf(plumbline.KindUsage, opParse, "scheme %q is not supported: use https, ssh or file", u.Scheme)
 }
 
