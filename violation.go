@@ -20,7 +20,7 @@ const (
 type Violation struct {
 	Code     string   `json:"code"` // "PLnnnn", stable
 	Severity Severity `json:"severity"`
-	Origin   Origin   `json:"origin"`
+	Origin   Origin   `json:"origin,omitzero"`
 	Message  string   `json:"message"` // says what to do; never a secret's value
 	// Rule is the name of the operator's rule, of violations of rules.
 	Rule string `json:"rule,omitempty"`

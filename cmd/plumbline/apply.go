@@ -61,7 +61,7 @@ func (a *app) apply(ctx context.Context, dir string, f applyFlags) (err error) {
 		a.sayEvent(e)
 	}
 	res, err := a.runOnce(ctx, once, f)
-	for _, v := range res.Violations {
+	for _, v := range once.source.tree.placed(res.Violations) {
 		a.writeViolation(a.err, v)
 	}
 	if f.dryRun && err == nil {

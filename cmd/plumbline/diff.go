@@ -203,7 +203,7 @@ func (a *app) diffCluster(ctx context.Context, dir, revision string) (found comp
 		}
 	}
 	res, err := reconciler.New(once.Options).Run(ctx)
-	for _, v := range plumbline.Errors(res.Violations) {
+	for _, v := range once.source.tree.placed(plumbline.Errors(res.Violations)) {
 		a.writeViolation(a.err, v)
 	}
 	if len(plumbline.Errors(res.Violations)) > 0 {

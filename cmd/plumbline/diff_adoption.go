@@ -67,7 +67,7 @@ func (a *app) diffAdoption(ctx context.Context, dir, revision string) (err error
 func (a *app) planOnce(ctx context.Context, once *oneShot) (plumbline.Plan, error) {
 	res, err := reconciler.New(once.Options).Run(ctx)
 	errs := plumbline.Errors(res.Violations)
-	for _, v := range errs {
+	for _, v := range once.source.tree.placed(errs) {
 		a.writeViolation(a.err, v)
 	}
 	switch {

@@ -18,6 +18,7 @@ type localSource struct {
 	commit plumbline.Commit
 	fs     fs.FS
 	clone  *gitsource.Clone // nil for a directory
+	tree   tree             // of a directory
 }
 
 // openLocal opens dir, or a revision of the clone that it lies in.
@@ -41,7 +42,7 @@ func openLocal(ctx context.Context, dir, revision string) (src *localSource, pat
 	if err != nil {
 		return nil, "", noDirectory(dir, err)
 	}
-	return &localSource{commit: plumbline.Commit{SHA: sum}, fs: t.fs}, t.dir, nil
+	return &localSource{commit: plumbline.Commit{SHA: sum}, fs: t.fs, tree: t}, t.dir, nil
 }
 
 // contents is a hash of the files below dir, in the form of a commit's SHA.

@@ -78,9 +78,9 @@ func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environ
 	}
 	res.Violations = withBreaches(res.Violations, policies.Allow(res.Objects, res.Projects, e.Allow.Options(s.Namespace)), checked)
 	if res.Objects.Len() == 0 && len(plumbline.Errors(res.Violations)) == 0 {
-		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.dir, "no definitions; name the directory that holds them")
+		return rendering{}, plumbline.Errorf(plumbline.KindDenied, "render "+t.place(plumbline.Origin{Path: t.dir}).Path, "no definitions; name the directory that holds them")
 	}
-	return rendering{environment: e.Name, Result: res}, nil
+	return rendering{environment: e.Name, Result: t.placedResult(res)}, nil
 }
 
 // knownProjects refuses projects of --project that a rendering has not.

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource"
+	"github.com/plumbline-dev/plumbline/render"
 )
 
 // tree is a repository, or a directory without one, as files.
@@ -16,6 +19,10 @@ type tree struct {
 	fs   fs.FS
 	dir  string // slash-separated in fs: where the argument pointed
 	root string // on disk
+
+	// shown stands before paths in fs where people and tools are told of them:
+	// without a repository around, whose root they would know, DIR as it was given.
+	shown string
 }
 
 // openTree opens the repository around dir. An overlay may use what lies
@@ -32,10 +39,10 @@ func openTree(dir string) (tree, error) {
 	if info, err := os.Stat(abs); err != nil || !info.IsDir() {
 		return tree{}, noDirectory(dir, err)
 	}
-	root := abs
+	root, shown := abs, filepath.ToSlash(filepath.Clean(dir))
 	for at := abs; ; at = filepath.Dir(at) {
 		if _, err := os.Stat(filepath.Join(at, ".git")); err == nil {
-			root = at
+			root, shown = at, ""
 			break
 		}
 		if at == filepath.Dir(at) {
@@ -50,7 +57,55 @@ func openTree(dir string) (tree, error) {
 	if err != nil {
 		return tree{}, noDirectory(dir, err)
 	}
-	return tree{fs: fenced.FS(), dir: filepath.ToSlash(rel), root: root}, nil
+	return tree{fs: fenced.FS(), dir: filepath.ToSlash(rel), root: root, shown: shown}, nil
+}
+
+// place is where an origin lies for those who are told of it.
+func (t tree) place(o plumbline.Origin) plumbline.Origin {
+	if o.Path != "" {
+		o.Path = path.Join(t.shown, o.Path)
+	}
+	return o
+}
+
+// placed are violations at their places.
+func (t tree) placed(vs []plumbline.Violation) []plumbline.Violation {
+	out := slices.Clone(vs)
+	for i := range out {
+		out[i].Origin = t.place(out[i].Origin)
+		out[i].Related = slices.Clone(out[i].Related)
+		for j := range out[i].Related {
+			out[i].Related[j] = t.place(out[i].Related[j])
+		}
+	}
+	return out
+}
+
+// placedResult is what was rendered, with all but its objects at their places:
+// the origins of objects are what the inventory records.
+func (t tree) placedResult(res render.Result) render.Result {
+	if t.shown == "" {
+		return res
+	}
+	res.Violations = t.placed(res.Violations)
+	res.Skipped, res.Closed = slices.Clone(res.Skipped), slices.Clone(res.Closed)
+	for _, skips := range [][]render.Skip{res.Skipped, res.Closed} {
+		for i := range skips {
+			skips[i].Origin = t.place(skips[i].Origin)
+		}
+	}
+	res.Peers = slices.Clone(res.Peers)
+	for i := range res.Peers {
+		p := &res.Peers[i]
+		p.Origin = t.place(p.Origin)
+		p.Upstreams, p.Whitelist = slices.Clone(p.Upstreams), slices.Clone(p.Whitelist)
+		for _, refs := range [][]plumbline.PeerRef{p.Upstreams, p.Whitelist} {
+			for j := range refs {
+				refs[j].Origin = t.place(refs[j].Origin)
+			}
+		}
+	}
+	return res
 }
 
 func noDirectory(dir string, err error) error {

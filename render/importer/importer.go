@@ -39,7 +39,7 @@ type Options struct {
 
 // Note is something to know about what was imported.
 type Note struct {
-	Origin  plumbline.Origin      `json:"origin"`
+	Origin  plumbline.Origin      `json:"origin,omitzero"`
 	Kind    definition.RepairKind `json:"kind"`
 	Message string                `json:"message"`
 }

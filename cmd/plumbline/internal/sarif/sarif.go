@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"path"
 	"slices"
 
 	"github.com/plumbline-dev/plumbline"
@@ -18,7 +19,7 @@ const (
 	version   = "2.1.0"
 	schemaURI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 	language  = "en"
-	root      = "ROOT" // what paths are relative to: the repository
+	root      = "ROOT" // what paths are relative to: the repository, or the working directory
 )
 
 // Result is a violation in an environment.
@@ -34,7 +35,7 @@ func Write(w io.Writer, tool string, results []Result, strict bool) error {
 		Tool:        driver{Driver: component{Name: "plumbline", Version: tool, Language: language, Rules: []rule{}}},
 		Language:    language,
 		ColumnKind:  "unicodeCodePoints",
-		BaseURIs:    map[string]artifact{root: {Description: &text{Text: "The root of the repository, or the directory that was checked."}}},
+		BaseURIs:    map[string]artifact{root: {Description: &text{Text: "The root of the repository, or the working directory where there is none."}}},
 		Results:     make([]result, 0, len(results)),
 		Invocations: []invocation{{Successful: true}},
 	}
@@ -90,7 +91,11 @@ func newLocation(o plumbline.Origin) *location {
 	if o.Path == "" {
 		return nil
 	}
-	out := &location{Physical: physical{Artifact: artifact{URI: (&url.URL{Path: o.Path}).String(), Base: root}}}
+	at := artifact{URI: (&url.URL{Path: o.Path}).String(), Base: root}
+	if path.IsAbs(o.Path) {
+		at = artifact{URI: (&url.URL{Scheme: "file", Path: o.Path}).String()}
+	}
+	out := &location{Physical: physical{Artifact: at}}
 	if o.Line > 0 {
 		out.Physical.Region = &region{Line: o.Line, Column: o.Column}
 	}
