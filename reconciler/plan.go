@@ -54,9 +54,9 @@ type planned struct {
 	open plumbline.RefMap[*plumbline.Change] // all that is not to be kept
 }
 
-// next decides for another input: about the objects of which something differs,
-// and about no others, unless it differs what is known of a whole kind. It also
-// returns the objects that it decided about, sorted.
+// next brings the decisions up to date with another input. Only objects that
+// differ between the two inputs are decided about, or all of them where something
+// differs that concerns all, see ruledLike. decided are those objects, sorted.
 func (p planned) next(in planInput) (next planned, decided []plumbline.Ref) {
 	if !p.in.ruledLike(in) {
 		p = planned{}
@@ -72,8 +72,8 @@ func (p planned) next(in planInput) (next planned, decided []plumbline.Ref) {
 	return next, decided
 }
 
-// ruledLike tells whether an object of which nothing differs is decided about
-// like for another input.
+// ruledLike tells whether two inputs agree in all that concerns every object:
+// then the decision about an object that is the same in both stays as it is.
 func (in planInput) ruledLike(o planInput) bool {
 	return in.Environment == o.Environment && in.Installation == o.Installation && in.Rebuild == o.Rebuild && in.Adopt == o.Adopt &&
 		in.Observed.SyncedLike(o.Observed)
@@ -115,6 +115,7 @@ func (in planInput) change(ref plumbline.Ref) plumbline.Change {
 	return plumbline.Change{Ref: ref, Op: plumbline.OpKeep}
 }
 
+// decide decides about one desired object.
 func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 	if !in.Observed.Synced(o.Ref.GroupKind()) {
 		return plumbline.OpSkip, reasonNotSynced
