@@ -23,7 +23,7 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 		select {
 		case got := <-signals:
 			signal.Stop(signals)
-			cancel(signaled{got})
+			cancel(bySignal{got})
 		case <-ctx.Done():
 		}
 	}()
@@ -34,20 +34,20 @@ func untilSignal(parent context.Context) (ctx context.Context, stop func()) {
 	}
 }
 
-// signaled is why a context ended: by a signal.
-type signaled struct{ os.Signal }
+// bySignal is why a context ended: by a signal.
+type bySignal struct{ os.Signal }
 
 // Error implements error.
-func (s signaled) Error() string { return "signal: " + s.String() }
+func (s bySignal) Error() string { return "signal: " + s.String() }
 
 // Unwrap makes it a cancellation: net/http returns the cause of a context that
 // has ended, not context.Canceled.
-func (s signaled) Unwrap() error { return context.Canceled }
+func (s bySignal) Unwrap() error { return context.Canceled }
 
 // exitSignaled is the exit code of a command that a signal kept from its end,
 // as shells have it: 128 and the signal's number.
 func exitSignaled(ctx context.Context, err error) (code int, is bool) {
-	by := signaled{}
+	by := bySignal{}
 	if !errors.As(context.Cause(ctx), &by) {
 		return 0, false
 	}
