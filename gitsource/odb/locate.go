@@ -15,7 +15,7 @@ import (
 	"github.com/plumbline-dev/plumbline"
 )
 
-// ErrNoRepository: there is no repository where one is looked for.
+// ErrNoRepository says that there is no repository where one is looked for.
 var ErrNoRepository = errors.New("no Git repository")
 
 // Location is where the parts of somebody's repository are.

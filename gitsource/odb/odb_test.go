@@ -304,6 +304,38 @@ func FuzzIndexPack(f *testing.F) {
 	})
 }
 
+// TestRepackedMeanwhile: the owner of a repository packs it anew while it is read.
+func TestRepackedMeanwhile(t *testing.T) {
+	t.Parallel()
+	repo := gittest.New(t)
+	var commits []plumbing.Hash
+	for i := range 3 { // a pack each
+		commits = append(commits, plumbing.NewHash(repo.CommitFiles("a.yaml", fmt.Sprintln(i))))
+		repo.Bare("repack", "-dq")
+	}
+	at, err := Locate(repo.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Wrap(at.Files())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, h := range commits {
+		c, err := s.Commit(h)
+		if err == nil {
+			_, err = s.Tree(c.Tree)
+		}
+		if err != nil {
+			t.Errorf("commit %d: %v", i, err)
+		}
+		if i == 0 {
+			repo.Bare("gc", "-q", "--prune=now")
+		}
+	}
+}
+
 // TestNoFileDescriptorLeft: a process at its limit has a good store still.
 func TestNoFileDescriptorLeft(t *testing.T) {
 	t.Parallel()
@@ -320,7 +352,7 @@ func TestNoFileDescriptorLeft(t *testing.T) {
 		s.Release()
 		s.fs = exhausted{good, failing}
 		_, err = s.Read(plumbing.BlobObject, o.Hash(), 1<<20)
-		if damage := errors.Is(err, ErrCorrupt); err == nil || damage != (failing == syscall.EIO) {
+		if damage := errors.Is(err, ErrCorrupt); err == nil || damage != errors.Is(failing, syscall.EIO) {
 			t.Errorf("%v: %v", failing, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
 const (
@@ -146,6 +147,17 @@ func (e *TooLargeError) Error() string {
 func (s *Store) Read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	o, err := s.read(t, h, limit)
+	if s.dir == "" && (IsMissing(err) || errors.Is(err, os.ErrNotExist) || errors.Is(err, dotgit.ErrPackfileNotFound)) {
+		s.release() // somebody may have repacked: what was in one file is in another
+		o, err = s.read(t, h, limit)
+	}
+	return o, err
+}
+
+// read reads an object from the files as they were when they were listed; s.mu is
+// held.
+func (s *Store) read(t plumbing.ObjectType, h plumbing.Hash, limit int64) (Object, error) {
 	sto, err := s.storage()
 	if err != nil {
 		return Object{}, err
