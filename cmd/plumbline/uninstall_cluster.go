@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -99,10 +100,21 @@ func (a *app) freeAll(ctx context.Context, c *cluster.Client, inv *inventory.Inv
 	_ = g.Wait() // every object has its own error
 	for i, ref := range refs {
 		if freed[i] {
-			a.note("%-10s %s", "orphan", ref)
+			a.step(write, "orphan", "%s", ref)
 		}
 	}
 	return errors.Join(results...)
+}
+
+// step tells of a step: one that would be taken is the plan, and output; one that
+// is taken is progress.
+func (a *app) step(write bool, verb, format string, args ...any) {
+	line := fmt.Sprintf("%-10s "+format, slices.Insert(args, 0, any(verb))...)
+	if write {
+		a.note("%s", line)
+		return
+	}
+	fmt.Fprintln(a.out, line)
 }
 
 // freeTries is how often an object is read again that changed meanwhile.
@@ -138,7 +150,7 @@ func (a *app) dropState(ctx context.Context, own kubernetes.Interface, namespace
 	}
 	for i := range list.Items {
 		name := list.Items[i].Name
-		a.note("%-10s ConfigMap %s/%s", "delete", namespace, name)
+		a.step(write, "delete", "ConfigMap %s/%s", namespace, name)
 		if !write {
 			continue
 		}
@@ -150,7 +162,7 @@ func (a *app) dropState(ctx context.Context, own kubernetes.Interface, namespace
 	if _, err := maps.Get(ctx, orders, metav1.GetOptions{}); err != nil {
 		return deleted("ConfigMap "+orders, err)
 	}
-	a.note("%-10s ConfigMap %s/%s", "delete", namespace, orders)
+	a.step(write, "delete", "ConfigMap %s/%s", namespace, orders)
 	if !write {
 		return nil
 	}
@@ -173,7 +185,7 @@ func (a *app) uninstallInstallation(ctx context.Context, s settings, at config.C
 	}
 	for i := range left.Items {
 		if name := left.Items[i].Labels[stateSelector]; !gone[name] {
-			a.note("%-10s %s: environment %s is kept there", "keep", s.Namespace, name)
+			a.step(write, "keep", "%s: environment %s is kept there", s.Namespace, name)
 			return nil
 		}
 	}
@@ -201,11 +213,11 @@ func (a *app) uninstallInstallation(ctx context.Context, s settings, at config.C
 		}},
 	}
 	if ns.Labels[plumbline.LabelManagedBy] != plumbline.ManagedBy {
-		a.note("%-10s Namespace %s, which Plumbline did not make", "keep", s.Namespace)
+		a.step(write, "keep", "Namespace %s, which Plumbline did not make", s.Namespace)
 		steps = steps[:len(steps)-1]
 	}
 	for _, step := range steps {
-		a.note("%-10s %s", "delete", step.what)
+		a.step(write, "delete", "%s", step.what)
 		if !write {
 			continue
 		}

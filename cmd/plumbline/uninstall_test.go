@@ -50,9 +50,10 @@ func TestUninstall(t *testing.T) {
 	mark := s.cluster.Mark(t)
 	s.uninstall(2)
 	s.uninstall(2, "--orphan")
-	said := s.uninstall(0, "--orphan", "--dry-run")
-	if n := strings.Count(said, "\norphan "); n < len(before)-1 {
-		t.Errorf("%d objects are told of, want %d:\n%s", n, len(before), said)
+	// The plan is output, as that of apply --dry-run is.
+	_, plan, errs := s.plumbline("uninstall", "--config", "plumbline.yaml", "--orphan", "--dry-run")
+	if n := strings.Count("\n"+plan, "\norphan "); n < len(before) || !strings.Contains(plan, "\ndelete     ConfigMap ") || errs != "Nothing was written.\n" {
+		t.Errorf("%d objects are told of, want %d:\n%s%s", n, len(before), plan, errs)
 	}
 	for _, r := range mark.Requests(t, func(r servers.Request) bool { return r.User == s.user }) {
 		if r.Verb != "get" && r.Verb != "list" {
