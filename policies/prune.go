@@ -142,14 +142,16 @@ type pruner struct {
 }
 
 // replay takes what was spent within the window off the budget, and forgets
-// the rest. A time in the future (a clock that jumped back) still counts.
+// the rest; what a trailer paid counts against its number for as long as there is
+// that trailer. A time in the future (a clock that jumped back) still counts.
 func (p *pruner) replay() {
 	p.byTrailer = map[string]int{}
 	for _, a := range p.in.Allowances {
 		p.byTrailer[a.Commit] = a.Count
 	}
 	for _, s := range p.in.History {
-		if p.in.Now.Sub(s.Time) >= BudgetWindow {
+		_, allowed := p.byTrailer[s.Commit]
+		if p.in.Now.Sub(s.Time) >= BudgetWindow && !allowed {
 			continue
 		}
 		p.out.History = append(p.out.History, s)

@@ -99,6 +99,7 @@ func TestPrune(t *testing.T) {
 		"the rest of a unit that was counted":              {total: 8, candidates: service("cart"), history: spent("", time.Hour, "service shop/cart"), allowed: 2},
 		"a trailer's number comes on top":                  {total: 8, candidates: services(4), allowances: allow("2"), allowed: 6, blocked: 2, summary: "deletes blocked: 1 service; allow with Plumbline-Allow-Delete: 1"},
 		"a trailer's number is used once":                  {total: 8, candidates: services(4), allowances: allow("2"), history: spent("abc", time.Hour, "service shop/x", "service shop/y"), allowed: 2, blocked: 6, summary: "deletes blocked: 3 services; allow with Plumbline-Allow-Delete: 3"},
+		"a trailer's number is used once, not once a day":  {total: 8, candidates: services(4), allowances: allow("2"), history: spent("abc", BudgetWindow+time.Hour, "service shop/x", "service shop/y"), allowed: 2, blocked: 6, summary: "deletes blocked: 3 services; allow with Plumbline-Allow-Delete: 3"},
 		"what a trailer paid leaves the budget":            {total: 8, candidates: service("cart"), history: spent("old", time.Hour, "service shop/x", "service shop/y"), allowed: 2},
 		"all":                                              {total: 1000, candidates: services(1000), allowances: allow("all"), allowed: 2000},
 		"all is not a Namespace":                           {candidates: []Candidate{namespace("shop")}, allowances: allow("all"), blocked: 1, summary: "deletes blocked: Namespace/shop; allow with Plumbline-Allow-Delete: Namespace/shop"},
