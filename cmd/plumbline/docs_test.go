@@ -138,6 +138,28 @@ func codesPage() string {
 	return b.String()
 }
 
+// The example at the top of docs/configuration.md is a configuration.
+func TestConfigurationExample(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join(docsDir, "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```\n")
+	file := filepath.Join(t.TempDir(), "plumbline.yaml")
+	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Environments) != 1 || len(c.Environments[0].Decryption.Vaults) != 1 || c.Prometheus == "" {
+		t.Errorf("the example shows less than it did: %+v", c)
+	}
+}
+
 const (
 	keysBegin = "<!-- keys: written by `make docs` from the code; edit that -->\n"
 	keysEnd   = "<!-- end of keys -->\n"

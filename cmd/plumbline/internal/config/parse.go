@@ -150,6 +150,9 @@ func (p *parser) yamlError(err error) {
 		if _, err := fmt.Sscanf(m, "line %d: ", &line); err == nil {
 			_, m, _ = strings.Cut(m, ": ")
 		}
+		if strings.Contains(m, "cannot start any token") {
+			m += ": indent with blanks, not with tabs, and put a value that begins with @, ` or % in quotes"
+		}
 		p.errorf(line, "%s", m)
 	}
 }
