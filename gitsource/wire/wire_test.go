@@ -143,7 +143,7 @@ func TestNoReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	want := map[string]plumbing.Hash{"refs/heads/main": plumbing.NewHash(head)}
+	want := map[string]plumbing.Hash{"HEAD": plumbing.NewHash(head), "refs/heads/main": plumbing.NewHash(head)}
 	if !maps.Equal(s.Refs, want) {
 		t.Errorf("references %v, want %v", s.Refs, want)
 	}
