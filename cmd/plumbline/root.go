@@ -50,7 +50,7 @@ Exit codes:
   4   denied: ownership, rights, budget, credentials; no definitions at all
   5   Git, the cluster or the forge is unavailable
   70  a bug in Plumbline
-  130 stopped by Ctrl-C (143: by SIGTERM) before it was done; the daemon ends with 0
+  130 stopped by Ctrl-C (143: SIGTERM) before it was done; a daemon ends with 0
 Several at once: 70 > 130 > 2 > 4 > 3 > 5 > 1.`
 
 func (a *app) root() *cobra.Command {

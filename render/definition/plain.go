@@ -27,7 +27,11 @@ func (r *reader) plain(root *yaml.Node, apiVersion, kind string) *Plain {
 	defer func() { r.private = false }()
 	if !secret && (group == "" || group == "core") && strings.EqualFold(kind, "Secret") {
 		// No API server has it, and its values would be printed.
-		r.errorf(CodeEnum, posOf(root), "unknown kind %q of %q: a Secret is of kind Secret and of apiVersion v1", kind, apiVersion)
+		wrong := "kind"
+		if group != "" {
+			wrong = "apiVersion"
+		}
+		r.errorf(CodeEnum, posOf(get(root, wrong)), "unknown kind %q of %q: a Secret is of kind Secret and of apiVersion v1", kind, apiVersion)
 		return nil
 	}
 
@@ -258,8 +262,11 @@ func (r *reader) secretOnly(p *Plain, root *yaml.Node) {
 	}
 }
 
-// fieldsOnly refuses all fields of a mapping but the known ones.
+// fieldsOnly refuses all fields of a mapping of Kubernetes but the known ones.
 func (r *reader) fieldsOnly(n *yaml.Node, what string, known ...string) {
+	observe := r.observe
+	r.observe = nil // of our own fields
+	defer func() { r.observe = observe }()
 	_ = n != nil && r.mapping(n, what, known, func(k, _ *yaml.Node) bool { return slices.Contains(known, k.Value) })
 }
 

@@ -5,7 +5,10 @@ package schema
 // takes its API server knows.
 func (d *definitions) plainObjects() []object {
 	d.named["object"] = plainObject()
-	d.named["Secret"] = object{"properties": object{
+	d.named["Secret"] = object{"additionalProperties": false, "patternProperties": object{"^(apiVersion|kind|status)$": object{}}, "properties": object{
+		"metadata":  described(onlyMetadata(), "What the Secret is called, and its labels and annotations."),
+		"type":      described(plainText(), "What the values are for: Opaque, kubernetes.io/tls."),
+		"immutable": described(object{"type": []string{"boolean", "null"}}, "Whether the values may never change."),
 		"data": described(textMap(object{"type": []string{"string", "null"}, "pattern": base64}, dataKey),
 			"The values in base64. Text as it is stands under stringData."),
 		"stringData": described(textMap(plainText(), dataKey), "The values as they are. Keep the file encrypted with SOPS."),
@@ -23,6 +26,11 @@ func (d *definitions) plainObjects() []object {
 		// A list holds documents of any sort, each as if it stood alone.
 		rule(many, object{"properties": object{"items": object{"items": allOf(object{"type": "object"}, object{"$ref": "#"})}}}),
 	}
+	// What is nearly a Secret would hold its values in the open.
+	out = append(out, rule(
+		has(object{"apiVersion": pattern("^(core/|[^/]*$)"), "kind": pattern("^[Ss][Ee][Cc][Rr][Ee][Tt]$")}),
+		object{"properties": object{"apiVersion": object{"not": object{"pattern": "^core/"}}, "kind": constant("Secret")}},
+	))
 	for _, kind := range []string{"ConfigMap", "Secret"} {
 		condition := has(object{"apiVersion": constant("v1"), "kind": constant(kind)})
 		condition["not"] = encrypted()
@@ -61,6 +69,14 @@ func plainObject() object {
 			},
 		}},
 	}
+}
+
+// onlyMetadata takes the metadata that there is, and nothing else: a value of a
+// Secret that is indented too far stands there in the open.
+func onlyMetadata() object {
+	const known = "^(name|namespace|labels|annotations|finalizers|ownerReferences|generateName|creationTimestamp|generation|" +
+		"resourceVersion|uid|managedFields|selfLink|deletionTimestamp|deletionGracePeriodSeconds)$"
+	return object{"patternProperties": object{known: object{}}, "additionalProperties": false}
 }
 
 // The keys of a Secret, and base64 as the API server takes it.

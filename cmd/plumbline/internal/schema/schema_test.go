@@ -77,6 +77,8 @@ func unseenMessages() map[string]string {
 		"is the name of ":                "a pattern of what a name is not would hide the message",
 		"type external needs host":       "it depends on another field",
 		`unknown port protocol "grcp"`:   "in Space Cloud's form a protocol may be the beginning of the port's name",
+		`a Secret has no field "spec"`:   "what a merge key brings is not read here",
+		"expected a service's id or '*'": "exports write host names there",
 		"must be a plain word":           "JSON has no other keys",
 		"needs metadata.namespace: a pr": "an overlay may give it to a plain object",
 	}
