@@ -17,7 +17,7 @@ import (
 func TestBrokenCommit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
+	deployed := w.commit(map[string]string{"settings.yaml": settingsIs("blue"), "token.yaml": tokenFile})
 	w.sent()
 	settings, token := w.get(configMaps, "settings"), w.get(secrets, "token")
 	p := w.start()
@@ -53,6 +53,11 @@ func TestBrokenCommit(t *testing.T) {
 	w.repo.awaitFetches(t, 3)
 	w.told(sha)
 	p.stop()
+	if slices.ContainsFunc(p.events.all(), func(e reconciler.Event) bool {
+		return e.Kind == reconciler.EventRun && e.Result.Commit.SHA == deployed
+	}) {
+		t.Error("the deployed commit was applied as a whole, and is tried again")
+	}
 	if got := w.get(configMaps, "settings").Object["data"]; !cmp.Equal(got, settings.Object["data"]) {
 		t.Errorf("settings %v", got)
 	}

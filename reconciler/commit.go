@@ -14,17 +14,6 @@ import (
 	"github.com/plumbline-dev/plumbline/reconciler/state"
 )
 
-// head is the newest commit of the branch and how far it got.
-type head struct {
-	commit   plumbline.Commit
-	rendered *Rendered
-	done     bool      // nothing is left to do for it
-	retry    time.Time // when to try again, if not done
-	attempts int
-	failures int   // attempts in a row that ended before they sent anything
-	tries    tries // objects that failed
-}
-
 // Result of processing one commit. It is what the sync status is made of.
 type Result struct {
 	Commit     plumbline.Commit
@@ -50,12 +39,7 @@ type Result struct {
 // where Err is set.
 func (r *Reconciler) reconcile(ctx context.Context, c plumbline.Commit, rendered Rendered) Result {
 	res := Result{Commit: c, Total: rendered.Objects.Len(), Violations: rendered.Violations}
-	if errs := plumbline.Errors(rendered.Violations); len(errs) > 0 {
-		res.Err = &plumbline.Error{Op: "render", Kind: plumbline.KindInvalid, Origin: errs[0].Origin, Err: errors.New(errs[0].Message)}
-		return res
-	}
-	if rendered.Objects.Len() == 0 {
-		res.Err = plumbline.Errorf(plumbline.KindDenied, "render", "no definitions found: nothing is applied and nothing is pruned")
+	if res.Err = rendered.refused(); res.Err != nil {
 		return res
 	}
 	if err := r.ensureWatched(ctx, rendered.Objects); err != nil {

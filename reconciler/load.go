@@ -21,10 +21,6 @@ type loaded struct {
 
 // load fetches and renders beside the loop.
 func (r *Reconciler) load(ctx context.Context) {
-	known := ""
-	if r.head.rendered != nil {
-		known = r.head.commit.SHA
-	}
 	base := ""
 	if !r.baseKnown {
 		base = r.rec.Applied
@@ -32,7 +28,7 @@ func (r *Reconciler) load(ctx context.Context) {
 	if r.order != nil {
 		r.order.fetching = true
 	}
-	begun := r.posts.ahead
+	known, begun := r.known, r.posts.ahead
 	r.posts.loading, r.posts.ahead = true, nil
 	r.posts.wg.Add(1)
 	go func() {
@@ -165,8 +161,9 @@ func (r *Reconciler) takeLoaded(ctx context.Context, l loaded) (done bool, err e
 		}
 	}
 	if l.rendered != nil {
-		r.supersede(r.o.Context, l.commit)
-		r.head = head{commit: l.commit, rendered: l.rendered}
+		r.takeHead(l.commit, l.rendered)
+	} else if l.err != nil && r.head.rendered == nil {
+		r.resume()
 	}
 	if r.ready() {
 		r.look(ctx, append(r.watch.Take(), r.unseen()...))
@@ -209,7 +206,7 @@ func (r *Reconciler) takeBase(l loaded) {
 		return
 	}
 	r.baseKnown = true
-	r.good = plumbline.Commit{SHA: r.rec.Applied}
+	r.base = plumbline.Commit{SHA: r.rec.Applied}
 	r.desired = l.base.Objects
 }
 

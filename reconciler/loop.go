@@ -83,8 +83,13 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 			r.load(ctx)
 			fetchAt = now.Add(r.o.Jitter(r.o.Interval))
 		}
-		if at := r.wakeHead(); r.head.rendered != nil && !r.head.done && !now.Before(at) {
-			last = r.process(ctx)
+		if r.due(&r.refused, now) {
+			last = r.process(ctx, &r.refused)
+		}
+		if r.due(&r.head, now) {
+			if res := r.process(ctx, &r.head); r.newest() == &r.head {
+				last = res
+			}
 		}
 		if r.taken != nil && !r.o.Once {
 			return last, r.taken
@@ -98,7 +103,7 @@ func (r *Reconciler) loop(ctx context.Context) (Result, error) {
 			r.finish(ctx)
 			return last, last.Err
 		}
-		next := earliest(actAt, r.wakeHead(), r.saveSoon(ctx), r.pump(ctx))
+		next := earliest(actAt, r.wake(&r.refused), r.wake(&r.head), r.saveSoon(ctx), r.pump(ctx))
 		if !r.posts.loading {
 			next = earliest(next, fetchAt)
 		}
@@ -138,23 +143,6 @@ func (r *Reconciler) cutOff(ctx context.Context, last Result) error {
 	return errors.Join(last.Err, ctx.Err())
 }
 
-// settled tells whether a one-shot run need not wait for anything more: the
-// head was tried, and nothing of it is merely on its way.
-func (h head) settled() bool {
-	return h.rendered != nil && (h.done || (h.attempts > 0 && h.retry.IsZero()))
-}
-
-// wakeHead is when the head is to be tried again.
-func (r *Reconciler) wakeHead() time.Time {
-	if r.head.rendered == nil || r.head.done {
-		return time.Time{}
-	}
-	if r.head.retry.Before(r.outage.until) {
-		return r.outage.until
-	}
-	return r.head.retry
-}
-
 // ready tells whether the loop knows what is desired, so that looking at
 // objects can lead to something.
 func (r *Reconciler) ready() bool {
@@ -162,10 +150,11 @@ func (r *Reconciler) ready() bool {
 }
 
 // supersede closes the statuses of a context that say pending of other commits
-// than by: nothing more becomes of those, whichever process was at them.
+// than by and the one at work: nothing more becomes of those, whichever process
+// was at them.
 func (r *Reconciler) supersede(context string, by plumbline.Commit) {
 	for _, sha := range r.o.Outbox.Open(context) {
-		if sha != by.SHA {
+		if sha != by.SHA && sha != r.head.commit.SHA {
 			r.want(plumbline.Status{
 				SHA: sha, Context: context, State: plumbline.StatusSuccess,
 				Description: "superseded by " + by.Short(),
@@ -174,9 +163,8 @@ func (r *Reconciler) supersede(context string, by plumbline.Commit) {
 	}
 }
 
-// process brings the cluster to the head.
-func (r *Reconciler) process(ctx context.Context) Result {
-	h := &r.head
+// process brings the cluster to a head.
+func (r *Reconciler) process(ctx context.Context, h *head) Result {
 	before := map[plumbline.Ref]*drifted{}
 	for ref, d := range r.drifts {
 		was := *d
@@ -199,7 +187,6 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		r.tellOrphans()
 	}
 	if res.begun && res.Err == nil {
-		r.good = h.commit
 		if r.rebuild {
 			r.rebuild, r.rec.Shards, r.recordDirty = false, nil, true
 		}
@@ -211,7 +198,7 @@ func (r *Reconciler) process(ctx context.Context) Result {
 	if res.begun {
 		h.failures = 0
 	}
-	h.done, h.retry = r.again(res)
+	h.done, h.retry = r.again(h, res)
 	r.takeDefinitions(ctx) // so that they are saved with this run
 	status := syncStatus(r.o.Context, res)
 	r.want(status)
@@ -220,7 +207,7 @@ func (r *Reconciler) process(ctx context.Context) Result {
 		res.Err = errors.Join(res.Err, err)
 		r.saveFailed(ctx, err)
 	}
-	r.logResult(res)
+	r.logResult(h, res)
 	r.o.Progress(Event{Kind: EventRun, Result: res})
 	if !r.o.Once { // a daemon keeps what it says, not what was done to each object
 		res.Plan.Changes, res.Outcomes = nil, nil
@@ -270,13 +257,12 @@ func (r *Reconciler) deployed(c plumbline.Commit, objects plumbline.Objects) {
 		r.heals = healed{sha: c.SHA}
 		r.supersede(driftContext(r.o.Context), c)
 	}
-	r.desired = objects
-	r.baseKnown = true
+	r.base, r.desired, r.baseKnown = c, objects, true
 }
 
 // again decides when a head is to be tried again: never when it is done, or
 // can never work.
-func (r *Reconciler) again(res Result) (done bool, at time.Time) {
+func (r *Reconciler) again(h *head, res Result) (done bool, at time.Time) {
 	now := r.o.Now()
 	switch {
 	case res.Err == nil && res.Closed == "":
@@ -288,13 +274,13 @@ func (r *Reconciler) again(res Result) (done bool, at time.Time) {
 		return false, earliest(until, now.Add(r.o.Interval))
 	case !res.begun:
 		for _, err := range flatten(res.Err) {
-			if after, again := r.retryIn(err, r.head.failures); again {
+			if after, again := r.retryIn(err, h.failures); again {
 				at = earliest(at, now.Add(min(after, max(longestOutage, askedFor(err)))))
 			}
 		}
 		return at.IsZero(), at
 	}
-	for _, t := range r.head.tries {
+	for _, t := range h.tries {
 		at = earliest(at, t.due)
 	}
 	if res.Prune.Summary != "" && !r.o.Once {

@@ -80,7 +80,7 @@ func (r *Reconciler) takeOrdered(err error) {
 
 // answer says what came of the order, once the head was tried.
 func (r *Reconciler) answer(ctx context.Context, last Result) {
-	if r.order == nil || !r.order.fetched || (r.order.err == nil && r.head.rendered == nil) {
+	if r.order == nil || !r.order.fetched || (r.order.err == nil && r.newest().rendered == nil) {
 		return
 	}
 	a := answerOf(r.o.Context, last, r.order.err)

@@ -224,12 +224,14 @@ type Reconciler struct {
 	healDirty    bool      // verified records of heals are not saved
 	saved        time.Time // of the last save
 
-	// The last good commit: what is healed to.
-	good    plumbline.Commit
+	// The deployed commit, and what it says: what is healed to.
+	base    plumbline.Commit
 	desired plumbline.Objects
 
-	// The head as it was last processed.
+	// The commit at work, and the head of the branch where that is refused.
 	head    head
+	refused head
+	known   string // SHA of the newer one
 	planned planned
 	awaited map[plumbline.Ref]bool // objects that are not ready, and that something waits for
 	order   *order                 // nil when nobody waits for an answer
@@ -255,7 +257,6 @@ type Reconciler struct {
 	baseKnown   bool   // desired is what the deployed commit says, or nobody knows that
 	lookedAtAll bool   // every object of the inventory was judged once
 	lastLoadErr string // to say it once
-	lastResult  string // to say it once
 	lastDrift   plumbline.Status
 	aside       aside
 	taken       error // someone else wrote our inventory: it must be read again

@@ -136,12 +136,12 @@ const maxLogged = 100
 
 // logResult says what a run came to, unless the last one of the same commit came
 // to the same.
-func (r *Reconciler) logResult(res Result) {
+func (r *Reconciler) logResult(h *head, res Result) {
 	said := fmt.Sprint(res.Commit.SHA, res.Closed, res.Err)
-	if said == r.lastResult && len(res.Outcomes) == 0 {
+	if said == h.said && len(res.Outcomes) == 0 {
 		return
 	}
-	r.lastResult = said
+	h.said = said
 	log := r.log.With(keyCommit, res.Commit.Short())
 	wrong := plumbline.Errors(res.Violations)
 	for _, v := range wrong[:min(len(wrong), maxLogged)] {

@@ -8,8 +8,8 @@ import (
 // Record is what is remembered of an environment as a whole. Values of other
 // packages are kept as JSON: this package does not know what they mean.
 type Record struct {
-	Applied string `json:"applied,omitempty"` // SHA of the last commit that was applied, in part or whole
-	Good    string `json:"good,omitempty"`    // SHA of the last commit that was applied as a whole: what is healed to
+	Applied string `json:"applied,omitempty"` // SHA of the last commit that was applied, in part or whole: what is healed to
+	Good    string `json:"good,omitempty"`    // SHA of the last commit that was applied as a whole
 	From    string `json:"from,omitempty"`    // SHA that was applied before Applied
 	Run     int64  `json:"run"`               // number of the last run that wrote
 	// Cluster is the uid of the Namespace kube-system: another one means that
