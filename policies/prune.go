@@ -26,7 +26,7 @@ type Mark string
 // The marks.
 const (
 	MarkKeep        Mark = "keep"        // plumbline.Control.KeepOnPrune: never deleted
-	MarkAdopted     Mark = "adopted"     // it was there before us: such a Namespace is never deleted
+	MarkAdopted     Mark = "adopted"     // it was there before us, or may have been: such a Namespace is never deleted
 	MarkReplacement Mark = "replacement" // part of a change of mode: outside the budget
 )
 
@@ -173,7 +173,7 @@ func (p *pruner) decide(u unit) {
 		case c.Mark == MarkKeep:
 			p.keep(c, "kept: "+plumbline.AnnotationPrune+": disabled")
 		case c.Mark == MarkAdopted && isNamespace(c.Ref):
-			p.keep(c, "kept: the Namespace was there before Plumbline")
+			p.keep(c, "kept: the Namespace was there before Plumbline, or may have been")
 		case c.Mark == MarkReplacement && !protected(c.Ref):
 			p.out.Allowed = append(p.out.Allowed, c)
 		default:

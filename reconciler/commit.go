@@ -240,6 +240,9 @@ func (r *Reconciler) markPlanned(ctx context.Context, p plumbline.Plan, objects 
 			e, ok := r.inv.Get(c.Ref)
 			if !ok {
 				e = entryOf(o)
+				// The inventory was lost. Whether we made a Namespace shows nowhere else,
+				// and a mistake would delete what others have in it.
+				e.Adopted = c.Reason == reasonUncertain && isKind(c.Ref, "", "Namespace")
 			}
 			e.Checksum, e.Verified = "", drift.Record{}
 			// Whose it was has to be known to whoever comes after us, too.

@@ -134,14 +134,15 @@ func TestKilledWhilePending(t *testing.T) {
 	}
 }
 
-// ofTheProject renders Namespaces as those of projects are: one that is there
-// already is shared, or adopted where its definition asks for that.
+// ofTheProject renders Namespaces and how the mesh treats them as those of projects
+// are: a Namespace that is there already is shared, or adopted where its definition
+// asks for that.
 type ofTheProject struct{ reconciler.Renderer }
 
 func (p ofTheProject) Render(ctx context.Context, s plumbline.Snapshot) (reconciler.Rendered, error) {
 	out, err := p.Renderer.Render(ctx, s)
 	for ref, o := range out.Objects.All() {
-		if ref.Kind == "Namespace" {
+		if ref.Kind == "Namespace" || ref.Kind == "PeerAuthentication" {
 			c := *o
 			c.System, c.Control.Adopt = true, strings.Contains(o.Origin.Path, "adopt")
 			out.Objects = out.Objects.With(ref, &c)

@@ -70,7 +70,7 @@ func (r *Reconciler) standing(o *plumbline.Object, live drift.Observation) (plum
 	}
 	in := planInput{Adopt: r.o.Adopt, Installation: r.installation, Environment: r.o.Environment, Rebuild: r.rebuild}
 	if !owned && in.claims(listed, live) {
-		return plumbline.OpConfigure, reasonUncertain
+		return plumbline.OpConfigure, reclaim(o, listed, live)
 	}
 	return in.foreign(o, live)
 }

@@ -129,7 +129,7 @@ func (in planInput) decide(o *plumbline.Object) (plumbline.Op, string) {
 		return in.foreign(o, seen)
 	case !listed || !e.Owned():
 		if in.claims(listed, seen) {
-			return plumbline.OpConfigure, reasonUncertain
+			return plumbline.OpConfigure, reclaim(o, listed, seen)
 		}
 		return in.foreign(o, seen)
 	case e.Checksum == "":

@@ -87,7 +87,7 @@ type Candidate struct {
 	Ref              plumbline.Ref
 	Project, Service string
 	Keep             bool // plumbline.Control.KeepOnPrune
-	Adopted          bool // it was there before us
+	Adopted          bool // it was there before us, or may have been
 	Replaced         bool // its service stays, in another mode
 }
 

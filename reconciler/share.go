@@ -4,7 +4,26 @@ import (
 	"encoding/json"
 
 	"github.com/plumbline-dev/plumbline"
+	"github.com/plumbline-dev/plumbline/reconciler/drift"
 )
+
+// marks are the labels that say whose an object is.
+func marks() []string {
+	return []string{
+		plumbline.LabelManagedBy, plumbline.LabelInstallation, plumbline.LabelEnvironment,
+		plumbline.LabelProject, plumbline.LabelService,
+	}
+}
+
+// reclaim is the reason to configure a live object that counts as ours. What we
+// own nothing of but marks, and of which nothing is written down, was there before
+// us.
+func reclaim(o *plumbline.Object, listed bool, seen drift.Observation) string {
+	if !listed && sharable(o) && !drift.OwnsBeyond(seen, marks()...) {
+		return ReasonShared
+	}
+	return reasonUncertain
+}
 
 // labelsOnly is the body that marks an object which was there before us: its
 // identity and our labels, nothing else of it.
@@ -20,7 +39,7 @@ func labelsOnly(o *plumbline.Object) plumbline.Body {
 		return o.Body // RequestBody says what is wrong with it
 	}
 	labels := map[string]string{}
-	for _, key := range []string{plumbline.LabelManagedBy, plumbline.LabelEnvironment, plumbline.LabelProject, plumbline.LabelService} {
+	for _, key := range marks() {
 		if v, ok := full.Metadata.Labels[key]; ok {
 			labels[key] = v
 		}

@@ -90,6 +90,23 @@ func stays(p fieldpath.Path, desired any) bool {
 	return false
 }
 
+// OwnsBeyond tells whether we own more of an object than these labels; not where
+// that cannot be read.
+func OwnsBeyond(o Observation, labels ...string) bool {
+	if o.Own == nil {
+		return false
+	}
+	ours, err := parse(o.Own.Fields)
+	if err != nil {
+		return false
+	}
+	known := fieldpath.NewSet()
+	for _, l := range labels {
+		known.Insert(fieldpath.MakePathOrDie("metadata", "labels", l))
+	}
+	return !ours.Leaves().Difference(known).Empty()
+}
+
 // MadeByOthers tells whether someone else may have made an object that carries
 // our entry. What controllers do to an object of ours is to update its status,
 // and to mark its metadata.

@@ -26,7 +26,7 @@ type Entry struct {
 	UID      string
 	Keep     bool         // plumbline.AnnotationPrune: disabled
 	Shared   bool         // it was there before us and only carries our labels: never pruned
-	Adopted  bool         // it was there before us, and was taken over
+	Adopted  bool         // it was there before us, and was taken over; or that is not known any more
 	Verified drift.Record // zero when the object is not verified
 }
 
