@@ -21,8 +21,8 @@ func (a *app) validateCommand() *cobra.Command {
 
   path:line:column: message [code]
 
-In a clone paths are relative to its root, as code hosts want them; elsewhere they
-begin with DIR as it is given.
+In a clone paths are relative to its root, as code hosts want them; elsewhere
+they begin with DIR as it is given.
 
 Without DIR: the directory of every chosen environment, in the clone around the
 working directory; without --config, the working directory.

@@ -352,7 +352,7 @@ func TestHugeNote(t *testing.T) {
 	list := commits(repo, 2)
 	repo.BareInput(fmt.Appendf(nil, "commit %s\ncommitter Ada <ada@example.com> 1700000000 +0000\ndata 4\nhuge\nM 100644 inline %s\ndata %d\n%s\n",
 		Ref, list[0], maxNoteBytes+1, strings.Repeat("x", maxNoteBytes+1)), "fast-import", "--quiet")
-	r := reporter(t, repo.URL())
+	r := reporter(t, repo.URL(), func(o *Options) { o.Timeout = 5 * time.Minute }) // 16 MiB are much under the race detector
 	err := r.Post(t.Context(), status(list[0], "plumbline/a", plumbline.StatusSuccess))
 	if !errors.Is(err, forge.ErrTooMany) {
 		t.Errorf("error %v", err)
