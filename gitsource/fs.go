@@ -2,11 +2,9 @@ package gitsource
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,18 +36,19 @@ var (
 	_ plumbline.ContentHasher = dirEntry{}
 )
 
-// Excluded lists what the repository holds and the file system does not show,
-// "path: reason", of the directories that were read so far, sorted.
-func (f *FS) Excluded() []string {
+// Excluded is what the repository holds and the file system does not show, by
+// path, and why, of the directories that were read so far.
+func (f *FS) Excluded() map[string]string {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
-	var out []string
+	out := map[string]string{}
 	for p, why := range f.t.excluded {
-		if f.base == "." || strings.HasPrefix(p, f.base+"/") {
-			out = append(out, fmt.Sprintf("%s: %s", strings.ToValidUTF8(p, "\uFFFD"), why))
+		if f.base == "." {
+			out[strings.ToValidUTF8(p, "\uFFFD")] = why
+		} else if below, ok := strings.CutPrefix(p, f.base+"/"); ok {
+			out[strings.ToValidUTF8(below, "\uFFFD")] = why
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 

@@ -311,6 +311,10 @@ func (w *walker) directory(dir, hash string, before *directory) (*directory, err
 		d.skip(dir, "a Helm chart")
 		return d, nil
 	}
+	if dir != w.dir && slices.ContainsFunc(list, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
+		d.skip(dir, "a submodule, or another repository: of a commit it is not read")
+		return d, nil
+	}
 	known := before.entries
 	for _, e := range list {
 		for len(known) > 0 && known[0].name < e.Name() {

@@ -72,6 +72,7 @@ func renderEnvironment(ctx context.Context, t tree, s settings, e config.Environ
 	if err != nil {
 		return rendering{}, err
 	}
+	res.Skipped = append(res.Skipped, t.excluded()...)
 	checked, err := s.guardrails.Start(e.Name).Next(ctx, res.Objects, res.Definitions)
 	if err != nil {
 		return rendering{}, err

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/plumbline-dev/plumbline"
 	"github.com/plumbline-dev/plumbline/gitsource"
@@ -66,6 +67,23 @@ func (t tree) place(o plumbline.Origin) plumbline.Origin {
 		o.Path = path.Join(t.shown, o.Path)
 	}
 	return o
+}
+
+// excluded is what a commit holds and its files do not show, below the directory
+// that is rendered.
+func (t tree) excluded() []render.Skip {
+	commit, ok := t.fs.(interface{ Excluded() map[string]string })
+	if !ok {
+		return nil // a work tree shows all
+	}
+	var out []render.Skip
+	for name, why := range commit.Excluded() {
+		if t.dir == "." || strings.HasPrefix(name, t.dir+"/") {
+			out = append(out, render.Skip{Origin: plumbline.Origin{Path: name}, Reason: why})
+		}
+	}
+	slices.SortFunc(out, func(a, b render.Skip) int { return a.Origin.Compare(b.Origin) })
+	return out
 }
 
 // placed are violations at their places.
