@@ -131,7 +131,11 @@ func (p *parser) document(text []byte) *yaml.Node {
 		return nil
 	}
 	root := doc.Content[0]
-	if root.Kind != yaml.MappingNode {
+	switch {
+	case root.Tag == "!!null": // its line is behind the last one
+		p.errorf(0, "the file is empty")
+		return nil
+	case root.Kind != yaml.MappingNode:
 		p.errorf(root.Line, "not a mapping")
 		return nil
 	}
