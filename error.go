@@ -103,8 +103,8 @@ func Errorf(k Kind, op, format string, args ...any) *Error {
 }
 
 // KindOf is the outermost explicit kind in err's chain. Of joined errors it is
-// the most severe one, in the order of exit codes 70 > 2 > 4 > 3 > 5 > 1. It is KindUnset for nil
-// and KindTransient for an error that says nothing.
+// the most severe one, in the order of exit codes 70 > 2 > 4 > 3 > 5 > 1. It is
+// KindUnset for nil and KindTransient for an error that says nothing.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindUnset
